@@ -1,0 +1,1 @@
+"""Datasets of Parquet tables and their manifests."""

@@ -1,0 +1,1 @@
+"""Capture files to blocks of DNS messages: containers, formats, link layers."""

@@ -1,0 +1,1 @@
+"""Responses to distinct signatures, their sightings and key RRsets."""

@@ -1,0 +1,1 @@
+"""What is known of keys at a time: observed, supplied, built in."""

@@ -1,0 +1,71 @@
+"""Every limit of the program, in one place, each with its reason.
+
+At each limit the cost stays bounded, what was skipped is counted, and the report says so.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SECOND: Final = 1_000_000_000
+"""Nanoseconds in a second: the unit of every time in the program."""
+
+BLOCK_OCTETS: Final = 64 * 2**20
+"""Octets of input handled at once. Large enough that the cost of a call vanishes, small enough
+that several blocks in flight stay far below the memory target of 800 MiB."""
+
+RECORD_OCTETS: Final = 2**18
+"""Longest captured packet believed. libpcap's own maximum snapshot length (262,144)."""
+
+QUERY_TIMEOUT: Final = 10 * SECOND
+"""A response later than this after its query is *late*. Resolvers give up after a few seconds;
+ten covers the longest retry timers of common stub resolvers."""
+
+SKEW_TIMEOUT: Final = SECOND // 1000
+"""How far a response may lie before its query in capture order and still be paired: several
+capture threads or interfaces write packets slightly out of order."""
+
+OPEN_TRANSACTIONS: Final = 2**21
+"""Queries waiting for a response at once. A flood beyond it evicts the oldest as unanswered."""
+
+DUPLICATE_WINDOW: Final = SECOND // 50
+"""Two packets with the same octets from the IP header on (hop count and checksums apart) within
+this time are one packet seen twice by the capture (mirror ports, `-i any`), not a retransmission:
+resolvers and stubs wait longer than 20 ms before they repeat a query octet for octet."""
+
+SIGNED_DATA_OCTETS: Final = 65_535 + 512
+"""Longest signed data built: an RRset fits into one DNS message (65,535 octets), decompressed
+names and RRSIG header apart, which the slack covers. Longer: the RRset counts as incomplete."""
+
+RRSET_RECORDS: Final = 512
+"""Records of one RRset that the canonical form sorts. The largest honest RRsets seen in the DNS
+have about 300; larger is counted as `limit-reached`."""
+
+SIGNATURES: Final = 2**20
+"""Distinct signatures held at once with their signed data, per run of evidence collection."""
+
+SIGNED_ARENA_OCTETS: Final = 384 * 2**20
+"""Octets of distinct signed data and signatures held at once."""
+
+PLACES: Final = 2**16
+"""Distinct (server address, NSID) places held. The whole DNS has fewer authoritative addresses
+worth naming in one report; spoofed floods have more, and fall into the place *other*."""
+
+KEYS_PER_TAG: Final = 16
+"""Keys of one zone, tag and algorithm that are tried on one signature. KeyTrap
+(CVE-2023-50387) needs many; an honest outage had three."""
+
+CHECKS_PER_ZONE: Final = 1_000_000
+"""Cryptographic checks per zone, tag and algorithm, in digest order: above every honest outage
+(three keys times every signature of a large capture), below a day of CPU."""
+
+BURST: Final = 5 * SECOND
+"""A DNSKEY exchange with the same server within this time of a signature's sighting counts as
+*the key set in the same burst of exchanges* (DESIGN section 4)."""
+
+CHAIN_DEPTH: Final = 32
+"""Zones between a name and the root that a chain is followed through. 127 labels are possible;
+the deepest honest signed chains (ip6.arpa) have fewer than 20 cuts."""
+
+REPORT_ROWS: Final = 2_000
+"""Rows of the event table in report.html. All rows stand in the tables; a page must open fast."""

@@ -1,0 +1,1 @@
+"""Incidents to report.json, report.html and report.md."""

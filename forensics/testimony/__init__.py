@@ -1,0 +1,1 @@
+"""What resolvers said of themselves: RCODE, AD, EDE."""

@@ -1,0 +1,1 @@
+"""Verdicts and sightings to incidents with onset, recovery, place and cause."""

@@ -1,0 +1,1 @@
+"""Messages to transactions: pairing queries with responses."""

@@ -1,0 +1,1 @@
+"""Checks by cryptography, and verdicts as intervals of time."""

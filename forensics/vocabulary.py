@@ -1,0 +1,322 @@
+"""The closed lists of the program: names and codes that every stage shares.
+
+Codes are small integers so that kernels can return them; names are the field's (RFC 9499).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+from typing import Final, NamedTuple
+
+
+class Transport(IntEnum):
+    """How a message travelled. Text form: `TRANSPORTS[code]`."""
+
+    UDP = 0
+    TCP = 1
+    DOT = 2
+    DOH = 3
+    DNSCRYPT_UDP = 4
+    DNSCRYPT_TCP = 5
+    DOQ = 6
+
+
+TRANSPORTS: Final = ("udp", "tcp", "dot", "doh", "dnscrypt-udp", "dnscrypt-tcp", "doq")
+
+
+class Pairing(IntEnum):
+    """The pairing state of a transaction row. Text form: `PAIRINGS[code]`."""
+
+    ANSWERED = 0
+    """a query with its response"""
+    UNANSWERED = 1
+    """a query whose response was never captured"""
+    UNSOLICITED = 2
+    """a response without its query in the capture"""
+    LATE = 3
+    """a query with a response that came after the query timeout"""
+    DUPLICATE = 4
+    """a further response to a query that has been answered already"""
+    RETRANSMITTED = 5
+    """a query sent again while the first still waited; the response is paired with the first"""
+
+
+PAIRINGS: Final = ("answered", "unanswered", "unsolicited", "late", "duplicate", "retransmitted")
+
+
+class Vantage(IntEnum):
+    """Which side of a resolver the transaction was seen on. Text form: `VANTAGES[code]`."""
+
+    UNKNOWN = 0
+    CLIENT = 1
+    """between a client and a resolver (RA without AA; dnstap CLIENT_*, STUB_*, FORWARDER_*)"""
+    UPSTREAM = 2
+    """between anyone and an authority (AA without RA; dnstap AUTH_*, RESOLVER_*)"""
+
+
+VANTAGES: Final = ("unknown", "client", "upstream")
+
+DNSTAP_KINDS: Final = (
+    "packet",  # 0: not dnstap: a captured packet
+    "AUTH_QUERY",
+    "AUTH_RESPONSE",
+    "RESOLVER_QUERY",
+    "RESOLVER_RESPONSE",
+    "CLIENT_QUERY",
+    "CLIENT_RESPONSE",
+    "FORWARDER_QUERY",
+    "FORWARDER_RESPONSE",
+    "STUB_QUERY",
+    "STUB_RESPONSE",
+    "TOOL_QUERY",
+    "TOOL_RESPONSE",
+    "UPDATE_QUERY",
+    "UPDATE_RESPONSE",
+)
+"""dnstap.proto Message.Type by its number."""
+
+
+class Role(IntEnum):
+    """What an address is, from its responses or by the user's word. Text form: `ROLES[code]`."""
+
+    UNKNOWN = 0
+    SERVER = 1
+    """an authority: answers with AA and without RA, or is asked by a resolver"""
+    RESOLVER = 2
+    """answers with RA and without AA"""
+
+
+ROLES: Final = ("unknown", "server", "resolver")
+
+
+class Section(IntEnum):
+    """Sections of a DNS message (RFC 1035 4.1)."""
+
+    QUESTION = 0
+    ANSWER = 1
+    AUTHORITY = 2
+    ADDITIONAL = 3
+
+
+class MessageFlag(IntFlag):
+    """Bits of `MessageBlock.flags`."""
+
+    CUT = 1
+    """the capture holds fewer octets than the message had (snaplen, cut frame)"""
+    FRAGMENT = 2
+    """the first IP fragment alone: header and question only can be believed"""
+    DUPLICATE = 4
+    """the same packet seen a second time by the capture; counted, then left out"""
+
+
+class SightingFlag(IntFlag):
+    """Bits of `sightings.flags`: what the response said when the signature was seen."""
+
+    AA = 1
+    RA = 2
+    CD = 4
+    AD = 8
+    TC = 16
+    DO = 32
+    """the query had DO; only meaningful with DO_KNOWN"""
+    DO_KNOWN = 64
+    """the query is in the capture"""
+    WILDCARD = 128
+    """the owner was expanded from a wildcard (more labels than the RRSIG's labels field)"""
+    UNPAIRED = 256
+    """unsolicited, duplicate or mismatched response: never accuses"""
+    CUT = 512
+    """the message was cut in the capture: never accuses"""
+    AUTHORITY = 1024
+    """the responder acted as an authority (by flags, dnstap type or the user's word)"""
+
+
+class Status(IntEnum):
+    """RFC 4033 section 5 with `valid` between. Text form: `STATUSES[code]`."""
+
+    SECURE = 0
+    VALID = 1
+    INSECURE = 2
+    BOGUS = 3
+    INDETERMINATE = 4
+
+
+STATUSES: Final = ("secure", "valid", "insecure", "bogus", "indeterminate")
+
+
+class KeySource(IntEnum):
+    """Where a key set is known from. Text form: `KEY_SOURCES[code]`."""
+
+    OBSERVED = 0
+    SUPPLIED = 1
+    BUILT_IN = 2
+
+
+KEY_SOURCES: Final = ("observed", "supplied", "built-in")
+
+
+class Reason(NamedTuple):
+    """One entry of the catalogue of reasons (DESIGN section 4).
+
+    Attributes:
+        code: the name in report.json.
+        status: the status that it gives.
+        ede: the extended DNS error that fits it (RFC 8914), None if none does.
+        rfc: the section that the rule stands in.
+        sentence: plain words about the zone `{zone}`, for a person who has never read an RFC.
+    """
+
+    code: str
+    status: Status
+    ede: int | None
+    rfc: str
+    sentence: str
+
+
+REASONS: Final = (
+    Reason("none", Status.VALID, None, "RFC 4035 5.3", "Everything checked out for {zone}."),
+    Reason(
+        "ds-mismatch", Status.BOGUS, 9, "RFC 4035 5.2",
+        "The parent of {zone} vouches for a key that {zone} does not publish.",
+    ),
+    Reason(
+        "dnskey-absent", Status.BOGUS, 9, "RFC 4035 5.2",
+        "The parent says that {zone} is signed, but {zone} answers that it has no keys.",
+    ),
+    Reason(
+        "dnskey-unobtainable", Status.BOGUS, 22, "RFC 4035 5.2",
+        "The parent says that {zone} is signed, but nobody could fetch the keys of {zone}.",
+    ),
+    Reason(
+        "dnskey-unsigned-by-ds-key", Status.BOGUS, 6, "RFC 4035 5.2",
+        "The key that the parent vouches for does not sign the key list of {zone}.",
+    ),
+    Reason(
+        "rrsig-missing", Status.BOGUS, 10, "RFC 4035 5.3",
+        "{zone} is a signed zone, but its answers came without signatures.",
+    ),
+    Reason(
+        "signature-invalid", Status.BOGUS, 6, "RFC 4035 5.3.3",
+        "Answers of {zone} carried signatures that no key published by {zone} had made.",
+    ),
+    Reason(
+        "dnskey-missing", Status.BOGUS, 9, "RFC 4035 5.3.1",
+        "Answers of {zone} were signed with a key that {zone} did not publish.",
+    ),
+    Reason(
+        "signature-expired", Status.BOGUS, 7, "RFC 4035 5.3.1",
+        "The signatures of {zone} had run out.",
+    ),
+    Reason(
+        "signature-not-yet-valid", Status.BOGUS, 8, "RFC 4035 5.3.1",
+        "The signatures of {zone} were dated in the future.",
+    ),
+    Reason(
+        "signature-window-invalid", Status.BOGUS, 25, "RFC 4035 5.3.1",
+        "The signatures of {zone} end before they begin.",
+    ),
+    Reason(
+        "signature-malformed", Status.BOGUS, 6, "RFC 4034 3.1",
+        "The signatures of {zone} were not well-formed.",
+    ),
+    Reason(
+        "signer-invalid", Status.BOGUS, 6, "RFC 4035 5.3.1",
+        "Answers of {zone} were signed in the name of a zone that cannot sign them.",
+    ),
+    Reason(
+        "labels-invalid", Status.BOGUS, 6, "RFC 4035 5.3.1",
+        "Signatures of {zone} claim more labels than the name has.",
+    ),
+    Reason(
+        "key-revoked", Status.BOGUS, 9, "RFC 5011 2.1",
+        "Answers of {zone} were signed with a key that {zone} had revoked.",
+    ),
+    Reason(
+        "zone-key-bit-unset", Status.BOGUS, 11, "RFC 4034 2.1.1",
+        "Answers of {zone} were signed with a key that is not marked as a zone key.",
+    ),
+    Reason(
+        "denial-missing", Status.BOGUS, 12, "RFC 4035 5.4",
+        "{zone} said that a name does not exist, and gave no proof.",
+    ),
+    Reason(
+        "denial-invalid", Status.BOGUS, 6, "RFC 4035 5.4",
+        "{zone} said that a name does not exist, and its proof proves something else.",
+    ),
+    Reason(
+        "denial-contradicted", Status.BOGUS, None, "RFC 4035 5.4",
+        "{zone} proved that something does not exist which it serves.",
+    ),
+    Reason(
+        "algorithm-incomplete", Status.BOGUS, 6, "RFC 6840 5.11",
+        "{zone} is announced with a signature algorithm that it does not sign with.",
+    ),
+    Reason(
+        "algorithm-unsupported", Status.INSECURE, 1, "RFC 4035 5.2",
+        "{zone} is signed with an algorithm that validators do not support.",
+    ),
+    Reason(
+        "ds-digest-unsupported", Status.INSECURE, 2, "RFC 4035 5.2",
+        "The parent vouches for {zone} with a digest that validators do not support.",
+    ),
+    Reason(
+        "nsec3-iterations", Status.INSECURE, 27, "RFC 9276 3.2",
+        "{zone} hashes its proofs more often than validators accept.",
+    ),
+    Reason(
+        "dnskey-not-captured", Status.INDETERMINATE, 5, "RFC 4035 4.3",
+        "The keys of {zone} were not captured, so its signatures cannot be judged.",
+    ),
+    Reason(
+        "ds-not-captured", Status.INDETERMINATE, 5, "RFC 4035 4.3",
+        "What the parent says of {zone} was not captured.",
+    ),
+    Reason(
+        "no-trust-anchor", Status.INDETERMINATE, 5, "RFC 4035 4.3",
+        "No trust anchor for {zone} was given.",
+    ),
+    Reason(
+        "rrset-incomplete", Status.INDETERMINATE, 5, "RFC 4035 4.3",
+        "Answers of {zone} were captured only in part.",
+    ),
+    Reason(
+        "limit-reached", Status.INDETERMINATE, 5, "RFC 4035 4.3",
+        "There was more of {zone} than the program checks.",
+    ),
+)
+"""The catalogue. Entry 0 stands for no fault. The rest stand in order of precedence: the highest
+broken link first (DESIGN section 4). A reason's code number is its index here."""
+
+REASON_CODE: Final = {reason.code: number for number, reason in enumerate(REASONS)}
+"""From a reason's name to its number."""
+
+
+class RecordClass(IntEnum):
+    """The class of records that a stratum holds (DESIGN section 5). Text: `RECORD_CLASSES`."""
+
+    DATA = 0
+    DENIAL = 1
+    DNSKEY = 2
+    DS = 3
+
+
+RECORD_CLASSES: Final = ("data", "denial", "dnskey", "ds")
+
+TYPE_NS: Final = 2
+TYPE_CNAME: Final = 5
+TYPE_SOA: Final = 6
+TYPE_OPT: Final = 41
+TYPE_DS: Final = 43
+TYPE_RRSIG: Final = 46
+TYPE_NSEC: Final = 47
+TYPE_DNSKEY: Final = 48
+TYPE_NSEC3: Final = 50
+TYPE_CDS: Final = 59
+TYPE_CDNSKEY: Final = 60
+
+KEY_TYPES: Final = (TYPE_DNSKEY, TYPE_DS, TYPE_CDS, TYPE_CDNSKEY)
+"""RR types whose RRsets the keys table follows through time."""
+
+SERVFAIL: Final = 2
+NXDOMAIN: Final = 3
+REFUSED: Final = 5

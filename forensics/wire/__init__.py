@@ -1,0 +1,1 @@
+"""Pure numba kernels over DNS octets, and the arrays that cross between them."""
