@@ -197,6 +197,7 @@ VERDICTS: Final = _schema(
         ("status", pa.string(), "vocabulary.STATUSES"),
         ("reason", pa.string(), "code in vocabulary.REASONS"),
         ("confidence", pa.string(), "strong or weak"),
+        ("zone", pa.string(), "zone whose link is broken (an ancestor perhaps), else the signer"),
         ("keys", pa.list_(pa.string()), "key_id of keys that verified, else of those tried"),
         ("later", pa.bool_(), "only a key set seen later holds the key (DESIGN section 4)"),
     ],
