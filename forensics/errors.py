@@ -5,6 +5,7 @@ Exceptions are for usage and for inputs that cannot be opened at all::
 
     ForensicsError
     ├── UsageError           the caller asked for something that cannot be done (exit status 2)
+    ├── NoInputError         not one of the inputs could be read (exit status 3)
     └── InputError           one input cannot be read; names file, offset and reason
         ├── Unreadable       missing, a directory, no permission
         ├── UnknownFormat    the content is of no format that a reader knows
@@ -49,3 +50,12 @@ class UnknownFormat(InputError):
 
 class EmptyInput(InputError):
     """The input has no octets."""
+
+
+class NoInputError(ForensicsError):
+    """Not one of the inputs could be read; `errors` says why, one for each."""
+
+    def __init__(self, errors: tuple[InputError, ...]) -> None:
+        """Keep the errors of the inputs."""
+        super().__init__("no input could be read")
+        self.errors = errors
