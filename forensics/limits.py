@@ -17,6 +17,47 @@ that several blocks in flight stay far below the memory target of 800 MiB."""
 RECORD_OCTETS: Final = 2**18
 """Longest captured packet believed. libpcap's own maximum snapshot length (262,144)."""
 
+HEAD_OCTETS: Final = 64 * 2**10
+"""First octets of an input, read to tell its format and for the time of its first packet."""
+
+RESYNC_OCTETS: Final = 2**20
+"""How far a reader looks for the next plausible record after damage. Four of the longest
+records: beyond that the rest of the file is given up and counted."""
+
+PCAPNG_BLOCK_OCTETS: Final = 16 * 2**20
+"""Longest pcapng block believed; Wireshark has the same bound."""
+
+INTERFACES: Final = 4096
+"""Interfaces followed in one pcapng section. Real captures have a few dozen at most."""
+
+IDENTITIES: Final = 4096
+"""Distinct dnstap identities followed in one file: a merged file of a whole resolver fleet has
+hundreds. Further ones are read without their identity."""
+
+PROTOBUF_FIELDS: Final = 64
+"""Fields of one protobuf message that are walked; dnstap defines 16. Bounds the work that a
+hostile frame can ask for."""
+
+BLOCK_MESSAGES: Final = 2**20
+"""Packets looked at, and so DNS messages handed on, at once: bounds the columns of a block."""
+
+DUPLICATE_SLOTS: Final = 2**16
+"""Messages remembered while duplicates of them may come: 3 million messages/s within the window.
+A flood beyond it evicts the oldest, so that copies may be kept as messages."""
+
+DUPLICATE_OCTETS: Final = 8 * 2**20
+"""Octets of remembered packets carried from one block to the next."""
+
+DECOMPRESSION_RATIO: Final = 250
+"""Octets out per octet in beyond which a compressed file is a bomb. DNS traffic compresses 3 to
+20 times; a flood of one repeated query about 150 times."""
+
+DECOMPRESSION_FREE_OCTETS: Final = 2**30
+"""Octets that may come out of a compressed file before its ratio is looked at."""
+
+DECOMPRESSION_WINDOW: Final = 2**27
+"""Most memory that a decompressor may ask for: what `zstd --long` and `xz -9` need."""
+
 QUERY_TIMEOUT: Final = 10 * SECOND
 """A response later than this after its query is *late*. Resolvers give up after a few seconds;
 ten covers the longest retry timers of common stub resolvers."""
@@ -32,6 +73,10 @@ DUPLICATE_WINDOW: Final = SECOND // 50
 """Two packets with the same octets from the IP header on (hop count and checksums apart) within
 this time are one packet seen twice by the capture (mirror ports, `-i any`), not a retransmission:
 resolvers and stubs wait longer than 20 ms before they repeat a query octet for octet."""
+
+DUPLICATE_WINDOW_UNNUMBERED: Final = 2 * SECOND // 1000
+"""The same for packets whose IP header has no number of its own (IPv6, or IPv4 with id 0): there
+only the time tells a copy from a repetition, and copies come within microseconds."""
 
 SIGNED_DATA_OCTETS: Final = 65_535 + 512
 """Longest signed data built: an RRset fits into one DNS message (65,535 octets), decompressed
