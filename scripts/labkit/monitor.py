@@ -1,0 +1,120 @@
+"""The operator's monitor: asks each authoritative address directly and notes what it first sees."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import dns.asyncquery
+import dns.edns
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rdatatype
+from dns.name import Name
+from dns.rdatatype import RdataType
+
+from labkit import topology
+from labkit.topology import Server
+
+TIMEOUT = 2.0
+UDP_PAYLOAD = 1232
+
+
+@dataclass
+class Sightings:
+    """When the monitor first received each serial and each key or DS set from each address."""
+
+    serials: dict[str, dict[int, int]] = field(default_factory=dict)
+    sets: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
+    nsids: dict[str, str] = field(default_factory=dict)
+    queries: int = 0
+    timeouts: int = 0
+
+    def first_at_or_after(self, address: str, serial: int) -> int | None:
+        """Return when the address first answered with this serial or a later one (ns)."""
+        seen = self.serials.get(address, {})
+        return min((at for number, at in seen.items() if number >= serial), default=None)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A question put again and again to one address."""
+
+    address: str
+    rdtype: str
+    interval: float
+    owner: Callable[[], Name]
+
+
+def watches(servers: tuple[Server, ...], zone: Name) -> list[Watch]:
+    """Return the questions for the servers of a zone: SOA often, keys and denial now and then."""
+    counter = itertools.count(1)
+
+    def absent() -> Name:
+        return dns.name.from_text(f"monitor-{next(counter):04d}", zone)
+
+    def apex() -> Name:
+        return zone
+
+    found = []
+    for server in servers:
+        for address in server.addresses:
+            four = ":" not in address
+            found.append(Watch(address, "SOA", 1.0 if four else 2.0, apex))
+            if four:
+                found.append(Watch(address, "DNSKEY", 5.0, apex))
+                found.append(Watch(address, "A", 8.0, absent))
+    return found
+
+
+def parent_watches(servers: tuple[Server, ...], zone: Name) -> list[Watch]:
+    """Return the questions for the servers of the parent: the DS of the zone."""
+    return [
+        Watch(address, "DS", 5.0, lambda: zone)
+        for server in servers
+        for address in server.addresses
+        if ":" not in address
+    ]
+
+
+async def poll(watch: Watch, sightings: Sightings) -> None:
+    """Ask one question for ever."""
+    source = topology.MONITOR_ADDRESSES[":" in watch.address]
+    rdtype = dns.rdatatype.from_text(watch.rdtype)
+    due = time.monotonic()
+    while True:
+        await _ask(watch.address, source, watch.owner(), rdtype, sightings)
+        due += watch.interval
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+
+async def _ask(
+    address: str, source: str, owner: Name, rdtype: RdataType, sightings: Sightings
+) -> None:
+    nsid = dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")
+    query = dns.message.make_query(
+        owner, rdtype, use_edns=0, want_dnssec=True, payload=UDP_PAYLOAD, options=[nsid]
+    )
+    query.flags &= ~dns.flags.RD
+    sightings.queries += 1
+    try:
+        response, _ = await dns.asyncquery.udp_with_fallback(
+            query, address, timeout=TIMEOUT, source=source
+        )
+    except (dns.exception.DNSException, OSError):
+        sightings.timeouts += 1
+        return
+    now = time.time_ns()
+    for option in response.options:
+        if option.otype == dns.edns.OptionType.NSID:
+            sightings.nsids[address] = option.to_wire().decode("ascii", "replace")
+    for rrset in response.answer:
+        if rrset.rdtype == dns.rdatatype.SOA and rdtype == dns.rdatatype.SOA:
+            sightings.serials.setdefault(address, {}).setdefault(rrset[0].serial, now)
+        elif rrset.rdtype in (dns.rdatatype.DNSKEY, dns.rdatatype.DS):
+            content = " | ".join(sorted(rdata.to_text() for rdata in rrset))
+            kind = dns.rdatatype.to_text(rrset.rdtype)
+            sightings.sets.setdefault(address, {}).setdefault((kind, content), now)

@@ -1,0 +1,120 @@
+"""One recording, inside the namespace: start, play, stop, write."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.name
+
+from labkit import topology
+from labkit.clients import Observation, run_stub
+from labkit.incident import Incident, Stage
+from labkit.monitor import Sightings, parent_watches, poll, watches
+from labkit.publication import Channel, Publication
+from labkit.recorder import DnstapCollector, PacketRecorder, compress
+from labkit.registry import Registry, one_key
+from labkit.servers import Running, start_authority, start_resolver, versions
+from labkit.topology import Server
+from labkit.truth import Recording, made_text, truth_text
+from labkit.zones import DE, World, build_world
+
+START_SECONDS = 15.0
+LAGS = {"de-nsd": 0.0, "de-knot": 0.7, "de-bind": 1.5}
+
+
+async def record(incident: Incident, work: Path, out: Path) -> None:
+    """Record an incident and write its folder."""
+    world = build_world()
+    anchor = work / "trust-anchor.ds"
+    anchor.write_text(world.trust_anchor)
+    collector = DnstapCollector(work / "unbound.dnstap", work / "dnstap.sock")
+    await collector.start()
+    running: list[Running] = []
+    tasks: list[asyncio.Task[None]] = []
+    observations: list[Observation] = []
+    sightings = Sightings()
+    packets: PacketRecorder | None = None
+    try:
+        authorities = _start_authorities(world, work, running)
+        for authority in running:
+            for address in authority.server.addresses:
+                await _wait_for(address, authority.zones[0])
+        packets = PacketRecorder.start(work / "capture.pcap")
+        for resolver in topology.RESOLVERS:
+            running.append(start_resolver(resolver, anchor, work, collector.socket))
+        for resolver in topology.RESOLVERS:
+            await _wait_for(resolver.addresses[0], ".")
+        stage = _stage(world, authorities)
+        tasks += [asyncio.create_task(run_stub(stub, observations)) for stub in topology.STUBS]
+        questions = watches(topology.DE_SERVERS, DE)
+        questions += parent_watches(topology.ROOT_SERVERS, DE)
+        tasks += [asyncio.create_task(poll(watch, sightings)) for watch in questions]
+        await incident.script(stage)
+        await stage.registry.publication.close()
+        await stage.root.close()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(3.0)  # resolvers finish, dnstap buffers empty
+        for server in reversed(running):
+            await asyncio.to_thread(server.stop)
+        await collector.stop()
+        captured, dropped = packets.stop() if packets else (0, 0)
+    recording = Recording(
+        incident, stage, sightings, observations, versions(), captured, dropped, collector.frames
+    )
+    await asyncio.to_thread(_write, recording, work, out)
+
+
+def _write(recording: Recording, work: Path, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    compress(work / "capture.pcap", out / "capture.pcap.zst")
+    compress(work / "unbound.dnstap", out / "unbound.dnstap.zst")
+    for source in (work / "unbound" / "unbound.log", work / "trust-anchor.ds"):
+        (out / source.name).write_text(source.read_text())
+    (out / "truth.toml").write_text(truth_text(recording))
+    (out / "MADE.md").write_text(made_text(recording))
+
+
+def _start_authorities(world: World, work: Path, running: list[Running]) -> dict[str, Running]:
+    plan: list[tuple[tuple[Server, ...], list[tuple[str, str]]]] = [
+        (topology.ROOT_SERVERS, [(".", world.root.to_text())]),
+        (topology.DE_SERVERS, [("de.", world.de.to_text())]),
+        ((topology.CONTROL_SERVER,), [(z.origin.to_text(), z.to_text()) for z in world.controls]),
+        ((topology.HOSTING_SERVER,), [(z.origin.to_text(), z.to_text()) for z in world.children]),
+    ]
+    found = {}
+    for servers, zones in plan:
+        for server in servers:
+            found[server.name] = start_authority(server, dict(zones), work)
+            running.append(found[server.name])
+    return found
+
+
+def _stage(world: World, authorities: dict[str, Running]) -> Stage:
+    de_channels = {s.name: Channel(authorities[s.name], LAGS[s.name]) for s in topology.DE_SERVERS}
+    root_channels = {s.name: Channel(authorities[s.name], 0.0) for s in topology.ROOT_SERVERS}
+    registry = Registry(Publication(world.de, de_channels), one_key(world.de_zsk), "healthy")
+    root = Publication(world.root, root_channels)
+    return Stage(world, registry, root, started=time.monotonic())
+
+
+async def _wait_for(address: str, origin: str) -> None:
+    """Wait until a server answers for its zone."""
+    source = topology.MONITOR_ADDRESSES[":" in address]
+    query = dns.message.make_query(origin, "SOA")
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            response = await dns.asyncquery.udp(query, address, timeout=1.0, source=source)
+        except (dns.exception.DNSException, OSError):
+            await asyncio.sleep(0.2)
+            continue
+        if response.answer:
+            return
+        await asyncio.sleep(0.2)
+    raise RuntimeError(f"{address} does not answer for {origin}")
