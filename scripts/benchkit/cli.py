@@ -1,0 +1,102 @@
+"""The command line of `scripts/bench`."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchkit import capture, ingest
+from benchkit.contenders import default_ours
+from benchkit.measure import ProgramFailed
+
+PACKETS = 10_000_000
+TSHARK_PACKETS = 500_000
+RUNS = 3
+SEED = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one benchmark; returns the exit status."""
+    options = build_parser().parse_args(arguments)
+    if options.command == "capture":
+        path, description = capture.ensure(options.work, options.packets, options.seed)
+        rate = description.packets / description.seconds
+        print(f"{path}: {description.packets:,} packets, made at {rate:,.0f} packets/s")
+        return 0
+    try:
+        ingest.bench(
+            ingest.Options(
+                packets=options.packets,
+                seed=options.seed,
+                runs=options.runs,
+                work=options.work,
+                ours=options.ours or None,
+                packetq=options.packetq,
+                tshark=options.tshark,
+                tshark_packets=options.tshark_packets,
+                ten_times=options.ten_times,
+                json=options.json,
+            )
+        )
+    except ProgramFailed as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the commands and their options."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--packets", type=positive, default=PACKETS, help="default: %(default)s")
+    shared.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
+    shared.add_argument(
+        "--work", type=Path, default=default_work(), help="captures are kept here: %(default)s"
+    )
+    commands.add_parser(
+        "capture",
+        parents=[shared],
+        help="make the synthetic capture and its trust anchor, if they are not there yet",
+    )
+    measure = commands.add_parser(
+        "ingest", parents=[shared], help="time `dns-forensics ingest` beside PacketQ and tshark"
+    )
+    measure.add_argument("--runs", type=positive, default=RUNS, help="default: %(default)s")
+    measure.add_argument(
+        "--ours",
+        default=default_ours(),
+        metavar="COMMAND",
+        help="command with {capture} and {dataset} in it, empty for none (default: %(default)s)",
+    )
+    measure.add_argument("--packetq", type=Path, metavar="PATH", help="binary of PacketQ")
+    measure.add_argument("--tshark", action=argparse.BooleanOptionalAction, default=True)
+    measure.add_argument(
+        "--tshark-packets",
+        type=positive,
+        default=TSHARK_PACKETS,
+        help="length of the slice that tshark reads (default: %(default)s)",
+    )
+    measure.add_argument(
+        "--ten-times", action="store_true", help="compare our peak memory with a tenth of N too"
+    )
+    measure.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
+    return parser
+
+
+def default_work() -> Path:
+    """Return the folder of the captures: they outlive a reboot where the system has one."""
+    lasting = Path("/var/tmp")
+    base = Path(tempfile.gettempdir())
+    if base == Path("/tmp") and lasting.is_dir():
+        base = lasting
+    return base / "dns-forensics-bench"
+
+
+def positive(text: str) -> int:
+    """Read a number of at least 1, with or without underscores."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
