@@ -66,8 +66,29 @@ SKEW_TIMEOUT: Final = SECOND // 1000
 """How far a response may lie before its query in capture order and still be paired: several
 capture threads or interfaces write packets slightly out of order."""
 
-OPEN_TRANSACTIONS: Final = 2**21
-"""Queries waiting for a response at once. A flood beyond it evicts the oldest as unanswered."""
+LATE_TIMEOUT: Final = 3 * QUERY_TIMEOUT
+"""A query is forgotten this long after it was sent; a response after that is *unsolicited*."""
+
+OPEN_TRANSACTIONS: Final = 2**19
+"""Queries waiting for a response at once: with `LATE_TIMEOUT`, 17,000 unanswered queries a second.
+A flood beyond it evicts the oldest as unanswered. Each costs 130 octets and its name."""
+
+ANSWERED_KEPT: Final = 2**20
+"""Answered transactions remembered, so that a further response is a *duplicate* and not
+*unsolicited*. 16 octets each; the oldest of four that share a place gives way."""
+
+BATCH_ROWS: Final = 2**19
+"""Transactions that leave together, as one row group: large enough that dictionaries pay, small
+enough that three batches in flight stay far below the memory target."""
+
+BATCH_TEXT_OCTETS: Final = 32 * 2**20
+"""Octets of distinct names in a batch; a flood of long random names makes the batch shorter."""
+
+EXTRA_TEXT_OCTETS: Final = 512
+"""Octets of EXTRA-TEXT (RFC 8914) kept: no resolver's own messages are longer."""
+
+NSID_OCTETS: Final = 128
+"""Octets of an NSID (RFC 5001) that tell two instances of a server apart."""
 
 DUPLICATE_WINDOW: Final = SECOND // 50
 """Two packets with the same octets from the IP header on (hop count and checksums apart) within
@@ -91,6 +112,21 @@ SIGNATURES: Final = 2**20
 
 SIGNED_ARENA_OCTETS: Final = 384 * 2**20
 """Octets of distinct signed data and signatures held at once."""
+
+MESSAGE_WORK: Final = 2**21
+"""Steps (octets written, records looked at) spent on the signatures of one message. An honest
+message of 65,535 octets needs some 300,000; hostile ones pair thousands of RRSIGs with one large
+RRset. What is left beyond it counts as `limit-reached`. Costs about 2 ms."""
+
+KEY_RRSETS: Final = 2**19
+"""Distinct DNSKEY, DS, CDS and CDNSKEY RRsets held, most of them DS of delegations: about as many
+as a busy resolver meets in a day."""
+
+KEY_ARENA_OCTETS: Final = 64 * 2**20
+"""Octets of distinct key RRsets held: 128 for each, where a DS RRset has about 70."""
+
+KEY_RUNS: Final = 2**20
+"""Sighting runs of key RRsets held, before those of one capture are joined with the next."""
 
 PLACES: Final = 2**16
 """Distinct (server address, NSID) places held. The whole DNS has fewer authoritative addresses
