@@ -107,6 +107,7 @@ PLACES: Final = _schema(
         ("role", pa.string(), "vocabulary.ROLES"),
         ("authority", pa.uint64(), "responses with AA and without RA, or upstream by dnstap"),
         ("recursive", pa.uint64(), "responses with RA and without AA, or to clients by dnstap"),
+        ("fold", pa.uint32(), "the place that stands for it: the one NSID of a bare address"),
     ],
 )
 

@@ -1,0 +1,227 @@
+"""Places: who answered. A place is a responder's address with the NSID that it gave.
+
+The roles come from what an address was seen to do: a name server answers with AA and without RA,
+a resolver with RA and without AA (RFC 1035 4.1.1); dnstap says it outright; the user's word is
+above both.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics import limits
+from forensics.vocabulary import ROLES, Role
+from forensics.wire.intern import same
+from forensics.wire.jit import kernel
+from forensics.wire.words import address_hash, finished, le64, mixed, tail
+
+_SLOTS: Final = 4 * limits.PLACES
+
+
+class Places(NamedTuple):
+    """The run's table of places. Number 0 is *other*: responders beyond `limits.PLACES`.
+
+    Attributes:
+        slots: int32, number in each hash slot, -1: free.
+        hashes: uint64, by number.
+        addresses: uint8, 16 octets by number.
+        nsids: uint8, `limits.NSID_OCTETS` by number; nsid_lengths: int32.
+        authority, recursive, referrals: int64 counts of responses by number. A referral has
+            neither AA nor RA, no answers and something in authority (RFC 1034 4.3.2).
+        word: uint8, vocabulary.Role that the user gave the address, 0: none.
+        given: uint8 (N, 16), addresses that the user named; given_roles: uint8 (N).
+        state: int64: count of places.
+    """
+
+    slots: NDArray[np.int32]
+    hashes: NDArray[np.uint64]
+    addresses: NDArray[np.uint8]
+    nsids: NDArray[np.uint8]
+    nsid_lengths: NDArray[np.int32]
+    authority: NDArray[np.int64]
+    recursive: NDArray[np.int64]
+    referrals: NDArray[np.int64]
+    word: NDArray[np.uint8]
+    given: NDArray[np.uint8]
+    given_roles: NDArray[np.uint8]
+    state: NDArray[np.int64]
+
+
+def packed(address: str) -> bytes:
+    """Pack an address into 16 octets, IPv4 mapped into ::ffff:0:0/96.
+
+    Raises:
+        ValueError: the text is no address.
+    """
+    parsed = ipaddress.ip_address(address)
+    if parsed.version == 4:
+        return b"\0" * 10 + b"\xff\xff" + parsed.packed
+    return parsed.packed
+
+
+def places(servers: Iterable[str] = (), resolvers: Iterable[str] = ()) -> Places:
+    """Make an empty table of places, with the roles that the user gives to addresses."""
+    words = {packed(address): Role.SERVER for address in servers}
+    words |= {packed(address): Role.RESOLVER for address in resolvers}
+    most = limits.PLACES + 1
+    made = Places(
+        np.full(_SLOTS, -1, np.int32),
+        np.zeros(most, np.uint64),
+        np.zeros(16 * most, np.uint8),
+        np.zeros(limits.NSID_OCTETS * most + 8, np.uint8),
+        np.zeros(most, np.int32),
+        np.zeros(most, np.int64),
+        np.zeros(most, np.int64),
+        np.zeros(most, np.int64),
+        np.zeros(most, np.uint8),
+        np.frombuffer(bytearray(b"".join(words)), np.uint8),
+        np.fromiter(words.values(), np.uint8, len(words)),
+        np.array([1], np.int64),
+    )
+    return made
+
+
+@kernel
+def octets_hash(octets: Any, start: int, length: int, state: Any) -> Any:
+    """Hash `length` octets, checked by the caller, on top of another hash."""
+    at = start
+    left = length
+    while left >= 8:
+        state = mixed(state, le64(octets, at))
+        at += 8
+        left -= 8
+    state = mixed(state, tail(octets, at, left) ^ (np.uint64(length) << np.uint64(56)))
+    return finished(state)
+
+
+@kernel
+def place_of(table: Any, sources: Any, at: int, octets: Any, nsid: int, nsid_length: int) -> int:
+    """Give the number of the place of a response, a new one if it is new; 0: too many.
+
+    Args:
+        table: the places.
+        sources: uint8 array with the address at `at`, checked.
+        at: see sources.
+        octets: uint8 array with the NSID at `nsid`, `nsid_length` octets, checked.
+        nsid: see octets.
+        nsid_length: 0: no NSID; what is longer than `limits.NSID_OCTETS` is cut.
+    """
+    kept = min(nsid_length, 128)
+    hashed = address_hash(sources, at)
+    if kept > 0:
+        hashed = octets_hash(octets, nsid, kept, hashed)
+    high = le64(sources, at)
+    low = le64(sources, at + 8)
+    mask = len(table.slots) - 1
+    slot = np.int64(hashed & np.uint64(mask))
+    for _ in range(128):
+        number = np.int64(table.slots[slot])
+        if number < 0:
+            break
+        if (
+            table.hashes[number] == hashed
+            and le64(table.addresses, 16 * number) == high
+            and le64(table.addresses, 16 * number + 8) == low
+            and table.nsid_lengths[number] == kept
+            and (kept == 0 or same(table.nsids, 128 * number, octets, nsid, kept, False))
+        ):
+            return number
+        slot = (slot + 1) & mask
+    number = table.state[0]
+    if table.slots[slot] >= 0 or number >= len(table.hashes):
+        return 0
+    table.state[0] = number + 1
+    table.slots[slot] = number
+    table.hashes[number] = hashed
+    for octet in range(16):
+        table.addresses[16 * number + octet] = sources[at + octet]
+    for octet in range(kept):
+        table.nsids[128 * number + octet] = octets[nsid + octet]
+    table.nsid_lengths[number] = kept
+    for entry in range(len(table.given_roles)):
+        if le64(table.given, 16 * entry) == high and le64(table.given, 16 * entry + 8) == low:
+            table.word[number] = table.given_roles[entry]
+    return number
+
+
+def roles(table: Places) -> NDArray[np.uint8]:
+    """Judge the role of every place: uint8 vocabulary.Role by number.
+
+    The address is judged, not the instance: all NSIDs of one address count together. An address
+    that both serves and recurses is what it mostly does; referrals alone make a server.
+    """
+    count = int(table.state[0])
+    keys = table.addresses[: 16 * count].reshape(count, 16)
+    _, of = np.unique(keys, axis=0, return_inverse=True)
+    of = of.reshape(-1)
+    size = int(of.max()) + 1 if count else 0
+    sums = [
+        np.bincount(of, weights=column[:count], minlength=size)[of]
+        for column in (table.authority, table.recursive, table.referrals)
+    ]
+    authority, recursive, referrals = sums
+    judged = np.full(count, Role.UNKNOWN, np.uint8)
+    judged[(authority == 0) & (recursive == 0) & (referrals > 0)] = Role.SERVER
+    judged[authority > recursive] = Role.SERVER
+    judged[(recursive > 0) & (recursive >= authority)] = Role.RESOLVER
+    word = table.word[:count]
+    judged[word > 0] = word[word > 0]
+    judged[0] = Role.UNKNOWN
+    return judged
+
+
+def folds(table: Places) -> NDArray[np.uint32]:
+    """Map each place to the one whose number stands for it.
+
+    Some queries ask for the NSID and some do not. Where an address gave exactly one NSID in the
+    whole run, its responses without NSID came from that instance too; where it gave several,
+    nothing tells, and they stay a place of their own.
+    """
+    count = int(table.state[0])
+    stands = np.arange(count, dtype=np.uint32)
+    bare: dict[bytes, int] = {}
+    named: dict[bytes, list[int]] = {}
+    for number in range(1, count):
+        address = table.addresses[16 * number : 16 * number + 16].tobytes()
+        if table.nsid_lengths[number]:
+            named.setdefault(address, []).append(number)
+        else:
+            bare[address] = number
+    for address, number in bare.items():
+        if len(named.get(address, ())) == 1:
+            stands[number] = named[address][0]
+    return stands
+
+
+def places_table(table: Places) -> Any:
+    """Build the table `schemas.PLACES`, one row a place in order of number."""
+    import pyarrow as pa
+
+    from forensics.schemas import PLACES
+    from forensics.wire.text import address_texts, octet_texts
+
+    count = int(table.state[0])
+    lengths = table.nsid_lengths[:count].astype(np.int64)
+    starts = np.arange(count, dtype=np.int64) * limits.NSID_OCTETS
+    nsids = octet_texts(table.nsids, starts, lengths)
+    given = pa.array(lengths > 0)
+    names = np.array(ROLES, dtype=object)[roles(table)]
+    servers = address_texts(table.addresses, count).to_pylist()
+    servers[0] = "other"
+    return pa.table(
+        [
+            pa.array(np.arange(count, dtype=np.uint32)),
+            pa.array(servers, pa.string()),
+            pa.compute.if_else(given, nsids, pa.scalar(None, pa.string())),
+            pa.array(names, pa.string()),
+            pa.array(table.authority[:count].astype(np.uint64)),
+            pa.array(table.recursive[:count].astype(np.uint64)),
+            pa.array(folds(table)),
+        ],
+        schema=PLACES,
+    )

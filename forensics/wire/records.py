@@ -1,0 +1,178 @@
+"""Kernels that walk the resource records of a DNS message and expand its names (RFC 1035 4.1).
+
+A message lies in `octets[base:end]`; every position is an index of `octets`. All of these stay
+inside that range whatever the octets say, and do bounded work: a name has at most 255 octets, a
+compression pointer leads strictly backwards, and at most `POINTERS` of them make one name.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.wire.jit import kernel
+
+HEADER_OCTETS: Final = 12
+NAME_OCTETS: Final = 255
+"""Longest name on the wire, root label included (RFC 1035 2.3.4)."""
+MESSAGE_OCTETS: Final = 65_535
+"""Longest message (RFC 1035 4.2.2)."""
+POINTERS: Final = 128
+"""Compression pointers followed for one name: it has at most 127 labels, and honest encoders
+write one pointer. More is a chain of pointers made to cost time."""
+RECORD_MINIMUM: Final = 11
+"""Octets of the shortest record: root owner, type, class, TTL, RDLENGTH."""
+MESSAGE_RECORDS: Final = MESSAGE_OCTETS // RECORD_MINIMUM + 1
+"""Records that fit into one message."""
+
+# Columns of a table of records: int64[MESSAGE_RECORDS, RECORD_COLUMNS], one cache line a row.
+OWNER: Final = 0
+TYPE: Final = 1
+CLASS: Final = 2
+TTL: Final = 3
+RDATA: Final = 4
+RDLENGTH: Final = 5
+SECTION: Final = 6
+NAME: Final = 7
+RECORD_COLUMNS: Final = 8
+
+
+@kernel
+def skip_name(octets: NDArray[np.uint8], position: int, end: int) -> int:
+    """Return the position after the name that starts at `position`; -1: it leaves the message.
+
+    Only the octets in place are looked at: a pointer ends the name and is not followed.
+    """
+    while position < end:
+        length = int(octets[position])
+        if length == 0:
+            return position + 1
+        if length >= 192:
+            return position + 2 if position + 2 <= end else -1
+        if length >= 64:
+            return -1
+        position += length + 1
+    return -1
+
+
+@kernel
+def resolve_name(octets: NDArray[np.uint8], base: int, end: int, position: int) -> int:
+    """Follow leading compression pointers to the name's first label; -1: there is none.
+
+    Two names with the same result are the same name.
+    """
+    for _ in range(POINTERS):
+        if position >= end:
+            return -1
+        if octets[position] < 192:
+            return position
+        if position + 2 > end:
+            return -1
+        target = base + ((int(octets[position]) & 63) << 8) + int(octets[position + 1])
+        if target >= position or target < base + HEADER_OCTETS:
+            return -1
+        position = target
+    return -1
+
+
+@kernel
+def expand_name(
+    octets: NDArray[np.uint8],
+    base: int,
+    end: int,
+    position: int,
+    out: NDArray[np.uint8],
+    at: int,
+    lower: bool,
+) -> tuple[int, int]:
+    """Write the name at `position`, without compression, to `out[at:]`; lower-case it if asked.
+
+    `out` has room for 255 octets from `at` on. The name's own octets end before `end`; its
+    pointers may lead to anywhere behind the header and before the name (RFC 1035 4.1.4).
+
+    Returns:
+        (position after the name's own octets, octets written); (-1, 0) if it is no name.
+    """
+    after = -1
+    lowest = position
+    written = 0
+    hops = 0
+    limit = end
+    while True:
+        if position >= limit:
+            return -1, 0
+        length = int(octets[position])
+        if length >= 192:
+            if position + 2 > limit:
+                return -1, 0
+            target = base + ((length & 63) << 8) + int(octets[position + 1])
+            if after < 0:
+                after = position + 2
+            hops += 1
+            if target >= lowest or target < base + HEADER_OCTETS or hops > POINTERS:
+                return -1, 0
+            lowest = target
+            position = target
+            continue
+        if length >= 64 or written + length + 1 > NAME_OCTETS or position + length + 1 > limit:
+            return -1, 0
+        if length == 0:
+            out[at + written] = 0
+            return (position + 1 if after < 0 else after), written + 1
+        # A length octet is below 64 and so never an upper-case letter: one loop for all.
+        for step in range(length + 1):
+            octet = octets[position + step]
+            if lower and 65 <= octet <= 90:
+                octet += np.uint8(32)
+            out[at + written + step] = octet
+        written += length + 1
+        position += length + 1
+
+
+@kernel
+def walk_records(
+    octets: NDArray[np.uint8], base: int, end: int, records: NDArray[np.int64]
+) -> tuple[int, int]:
+    """List the records of the message in `octets[base:end]` in `records`, in message order.
+
+    Sections get their numbers of vocabulary.Section. NAME is set to -1, for the caller's use.
+
+    Returns:
+        (records listed, first section that could not be walked to its end; 4: all could).
+    """
+    if end - base < HEADER_OCTETS:
+        return 0, 0
+    position = base + HEADER_OCTETS
+    for _ in range((int(octets[base + 4]) << 8) | int(octets[base + 5])):
+        position = skip_name(octets, position, end)
+        if position < 0 or position + 4 > end:
+            return 0, 0
+        position += 4
+    found = 0
+    for section in range(1, 4):
+        field = base + 4 + 2 * section
+        for _ in range((int(octets[field]) << 8) | int(octets[field + 1])):
+            fixed = skip_name(octets, position, end)
+            if fixed < 0 or fixed + 10 > end or found >= records.shape[0]:
+                return found, section
+            length = (int(octets[fixed + 8]) << 8) | int(octets[fixed + 9])
+            if fixed + 10 + length > end:
+                return found, section
+            records[found, OWNER] = position
+            records[found, TYPE] = (int(octets[fixed]) << 8) | int(octets[fixed + 1])
+            records[found, CLASS] = (int(octets[fixed + 2]) << 8) | int(octets[fixed + 3])
+            records[found, TTL] = (
+                (int(octets[fixed + 4]) << 24)
+                | (int(octets[fixed + 5]) << 16)
+                | (int(octets[fixed + 6]) << 8)
+                | int(octets[fixed + 7])
+            )
+            records[found, RDATA] = fixed + 10
+            records[found, RDLENGTH] = length
+            records[found, SECTION] = section
+            records[found, NAME] = -1
+            found += 1
+            position = fixed + 10 + length
+    return found, 4
