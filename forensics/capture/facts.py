@@ -1,0 +1,121 @@
+"""What is known of one input file when it has been read, and the two tables made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from forensics.capture.losses import REASONS, Losses
+
+LINK_TYPES: Final = {
+    0: "NULL",
+    1: "ETHERNET",
+    12: "RAW",
+    14: "RAW",
+    101: "RAW",
+    105: "IEEE802_11",
+    108: "LOOP",
+    113: "LINUX_SLL",
+    127: "IEEE802_11_RADIOTAP",
+    228: "IPV4",
+    229: "IPV6",
+    276: "LINUX_SLL2",
+}
+"""Names of the link types that are read or often met (the LINKTYPE_ registry of tcpdump.org)."""
+
+
+def link_type_name(number: int) -> str:
+    """Name a link type; one without a name here is named by its number."""
+    return LINK_TYPES.get(number, f"LINKTYPE_{number}")
+
+
+@dataclass(slots=True)
+class CaptureFacts:
+    """The facts of one input: complete once its blocks are exhausted.
+
+    Attributes:
+        path: the file as the user named it; `-`: standard input.
+        number: number of the input in this run.
+        format: pcap, pcapng or dnstap, with `+gzip` and the like when compressed.
+        sha256: of the file as stored, lower-case hex.
+        octets: size of the file as stored.
+        link_types: names of the link types of its packets, sorted.
+        packets: packet records or dnstap frames read.
+        messages: DNS messages found, duplicates left out.
+        duplicates: DNS messages that the capture held twice.
+        other: packets that carry no DNS message that is read.
+        first, last: earliest and latest packet time, ns since 1970 UTC; None: no packet.
+        losses: what could not be read, and why.
+    """
+
+    path: str
+    number: int
+    format: str
+    sha256: str = ""
+    octets: int = 0
+    link_types: list[str] = field(default_factory=list)
+    packets: int = 0
+    messages: int = 0
+    duplicates: int = 0
+    other: int = 0
+    first: int | None = None
+    last: int | None = None
+    losses: Losses = field(default_factory=Losses)
+
+    def saw_times(self, earliest: int, latest: int) -> None:
+        """Widen the span of the capture to these times."""
+        self.first = earliest if self.first is None else min(self.first, earliest)
+        self.last = latest if self.last is None else max(self.last, latest)
+
+    def saw_link_types(self, numbers: list[int]) -> None:
+        """Add link types by their numbers."""
+        names = {link_type_name(number) for number in numbers}
+        self.link_types = sorted(names.union(self.link_types))
+
+
+def captures_table(facts: list[CaptureFacts]) -> Any:
+    """The facts of all inputs as a table of schema `CAPTURES`."""
+    import pyarrow as pa
+
+    from forensics.schemas import CAPTURES
+
+    rows = [
+        {
+            "capture": one.number,
+            "path": one.path,
+            "sha256": one.sha256,
+            "format": one.format,
+            "link_types": one.link_types,
+            "octets": one.octets,
+            "packets": one.packets,
+            "messages": one.messages,
+            "duplicates": one.duplicates,
+            "other": one.other,
+            "first": one.first,
+            "last": one.last,
+        }
+        for one in facts
+    ]
+    return pa.Table.from_pylist(rows, schema=CAPTURES)
+
+
+def losses_table(facts: list[CaptureFacts]) -> Any:
+    """The losses of all inputs as a table of schema `LOSSES`."""
+    import pyarrow as pa
+
+    from forensics.schemas import LOSSES
+
+    rows = [
+        {
+            "capture": one.number,
+            "reason": REASONS[loss.reason],
+            "count": loss.count,
+            "octets": loss.octets,
+            "offset": loss.offset,
+            "frame": loss.frame,
+            "detail": loss.detail,
+        }
+        for one in facts
+        for loss in one.losses.rows()
+    ]
+    return pa.Table.from_pylist(rows, schema=LOSSES)

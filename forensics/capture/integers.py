@@ -1,0 +1,45 @@
+"""Kernels that read integers from octets. The caller has checked the bounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from forensics.wire.jit import kernel
+
+
+@kernel
+def be16(octets: Any, at: int) -> int:
+    """Read 16 bits in network order."""
+    return (np.int64(octets[at]) << 8) | np.int64(octets[at + 1])
+
+
+@kernel
+def be32(octets: Any, at: int) -> int:
+    """Read 32 bits in network order, as a non-negative int64."""
+    return (be16(octets, at) << 16) | be16(octets, at + 2)
+
+
+@kernel
+def le16(octets: Any, at: int) -> int:
+    """Read 16 bits, least octet first."""
+    return np.int64(octets[at]) | (np.int64(octets[at + 1]) << 8)
+
+
+@kernel
+def le32(octets: Any, at: int) -> int:
+    """Read 32 bits, least octet first, as a non-negative int64."""
+    return le16(octets, at) | (le16(octets, at + 2) << 16)
+
+
+@kernel
+def u16(octets: Any, at: int, big: bool) -> int:
+    """Read 16 bits in the byte order of the file."""
+    return be16(octets, at) if big else le16(octets, at)
+
+
+@kernel
+def u32(octets: Any, at: int, big: bool) -> int:
+    """Read 32 bits in the byte order of the file, as a non-negative int64."""
+    return be32(octets, at) if big else le32(octets, at)

@@ -1,0 +1,137 @@
+"""What a capture lost, and why: a closed list of reasons, counted per file.
+
+Bad evidence is a row, never an exception. The first case of each reason keeps its offset and frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+
+class Reason(IntEnum):
+    """Codes that kernels return. Text form: `REASONS[code]`."""
+
+    LINK_TYPE_UNKNOWN = 0
+    INTERFACE_UNKNOWN = 1
+    PACKET_LENGTH = 2
+    PACKET_CUT = 3
+    IP_MALFORMED = 4
+    IP_FRAGMENT = 5
+    UDP_MALFORMED = 6
+    TCP_NOT_REASSEMBLED = 7
+    MESSAGE_SHORT = 8
+    MESSAGE_CUT = 9
+    NO_TIMESTAMP = 10
+    INTERFACE_LIMIT = 11
+    RECORD_LENGTH = 12
+    BLOCK_LENGTH = 13
+    FRAME_LENGTH = 14
+    CONTENT_TYPE = 15
+    PROTOBUF_MALFORMED = 16
+    IDENTITY_LIMIT = 17
+    FILE_CUT = 18
+    DECOMPRESSION_FAILED = 19
+    DECOMPRESSION_LIMIT = 20
+    READ_FAILED = 21
+
+
+REASONS: Final = tuple(reason.name.lower().replace("_", "-") for reason in Reason)
+"""The names of the reasons, as they stand in `losses.reason`."""
+
+SENTENCES: Final = {
+    Reason.LINK_TYPE_UNKNOWN: "no reader knows this link type",
+    Reason.INTERFACE_UNKNOWN: "the packet names an interface that its section never described",
+    Reason.PACKET_LENGTH: "the packet claims more octets than its block has",
+    Reason.PACKET_CUT: "the capture ends within the packet's link, IP or transport header",
+    Reason.IP_MALFORMED: "the IP header contradicts itself",
+    Reason.IP_FRAGMENT: "a later IP fragment: fragments are not put together",
+    Reason.UDP_MALFORMED: "the UDP length is impossible",
+    Reason.TCP_NOT_REASSEMBLED: "a TCP segment of port 53: streams are not put together",
+    Reason.MESSAGE_SHORT: "fewer than the 12 octets of a DNS header",
+    Reason.MESSAGE_CUT: "the capture holds only the first octets of the DNS message",
+    Reason.NO_TIMESTAMP: "the packet has no usable time: the time of the one before it is used",
+    Reason.INTERFACE_LIMIT: "more interfaces in one section than are followed",
+    Reason.RECORD_LENGTH: "an absurd record length",
+    Reason.BLOCK_LENGTH: "a block whose two lengths are absurd or differ",
+    Reason.FRAME_LENGTH: "an absurd frame length",
+    Reason.CONTENT_TYPE: "Frame Streams content that is not dnstap",
+    Reason.PROTOBUF_MALFORMED: "a frame that is no dnstap protobuf",
+    Reason.IDENTITY_LIMIT: "more dnstap identities than are followed",
+    Reason.FILE_CUT: "the file ends within a record",
+    Reason.DECOMPRESSION_FAILED: "the compressed data is damaged or cut",
+    Reason.DECOMPRESSION_LIMIT: "the data expands beyond the limit: a decompression bomb",
+    Reason.READ_FAILED: "the system failed to read on",
+}
+"""Each reason in plain words: the default `losses.detail`."""
+
+NOTICES: Final = frozenset({Reason.MESSAGE_CUT, Reason.NO_TIMESTAMP, Reason.IDENTITY_LIMIT})
+"""Reasons whose packet still gives a message; every other counted packet gives none."""
+
+
+@dataclass(slots=True)
+class Loss:
+    """One reason in one file: a row of the losses table without its capture number."""
+
+    reason: Reason
+    count: int
+    octets: int
+    offset: int
+    frame: int
+    detail: str
+
+
+class Losses:
+    """The losses of one file by reason, in the order in which they first happened."""
+
+    __slots__ = ("_by_reason",)
+
+    def __init__(self) -> None:
+        self._by_reason: dict[Reason, Loss] = {}
+
+    def add(
+        self,
+        reason: Reason,
+        *,
+        offset: int,
+        frame: int,
+        count: int = 1,
+        octets: int = 0,
+        detail: str = "",
+    ) -> None:
+        """Count `count` cases; `offset`, `frame` and `detail` are those of the first of them."""
+        known = self._by_reason.get(reason)
+        if known is None:
+            text = detail or SENTENCES[reason]
+            self._by_reason[reason] = Loss(reason, count, octets, offset, frame, text)
+        else:
+            known.count += count
+            known.octets += octets
+
+    def rows(self) -> list[Loss]:
+        """All losses, in the order in which they first happened."""
+        return list(self._by_reason.values())
+
+    def as_dict(self) -> dict[str, int]:
+        """Count by the reason's name, sorted by name: the form of report.json."""
+        return {
+            name: count
+            for name, count in sorted((REASONS[row.reason], row.count) for row in self.rows())
+        }
+
+    def __len__(self) -> int:
+        """Return how many reasons occurred."""
+        return len(self._by_reason)
+
+
+def new_tally() -> Any:
+    """Make the array in which kernels count losses: int64 (reasons, 3).
+
+    The columns are count, octets and the ordinal of the first case within the call; -1: none.
+    """
+    import numpy as np
+
+    tally = np.zeros((len(Reason), 3), dtype=np.int64)
+    tally[:, 2] = -1
+    return tally

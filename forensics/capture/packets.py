@@ -1,0 +1,351 @@
+"""From packets within a window of octets to a block of DNS messages over UDP.
+
+Readers of pcap and pcapng find the packets; everything behind that is here, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.capture.facts import CaptureFacts, link_type_name
+from forensics.capture.integers import be16
+from forensics.capture.link import (
+    FIRST_FRAGMENT,
+    LATER_FRAGMENT,
+    NOT_IP,
+    WHOLE,
+    network,
+    transport,
+)
+from forensics.capture.losses import SENTENCES, Reason, new_tally
+from forensics.capture.plausible import plausible
+from forensics.vocabulary import MessageFlag, Transport
+from forensics.wire.blocks import MessageBlock
+from forensics.wire.jit import kernel
+
+_LATER: Final = int(Reason.IP_FRAGMENT)
+_UDP_MALFORMED: Final = int(Reason.UDP_MALFORMED)
+_PACKET_CUT: Final = int(Reason.PACKET_CUT)
+_TCP: Final = int(Reason.TCP_NOT_REASSEMBLED)
+_SHORT: Final = int(Reason.MESSAGE_SHORT)
+_MESSAGE_CUT: Final = int(Reason.MESSAGE_CUT)
+_CUT: Final = int(MessageFlag.CUT)
+_FRAGMENT: Final = int(MessageFlag.FRAGMENT)
+_HEADER: Final = 12
+
+_OTHER: Final = -1
+_MESSAGE: Final = -2
+
+
+@dataclass(slots=True)
+class Packets:
+    """N packets within one window, in file order; arrays of length N.
+
+    Attributes:
+        start: int64, offset of the first octet of the packet in the window.
+        captured: int32, octets captured; start + captured stays within the window.
+        wire: int32, octets that the packet had on the wire; at least `captured`.
+        time: int64, ns since 1970 UTC.
+        link: int32, link type; -1 - a code of `losses.Reason`: a packet that cannot be read.
+    """
+
+    start: NDArray[np.int64]
+    captured: NDArray[np.int32]
+    wire: NDArray[np.int32]
+    time: NDArray[np.int64]
+    link: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, capacity: int) -> Packets:
+        """Make room for `capacity` packets."""
+        return cls(
+            np.empty(capacity, np.int64),
+            np.empty(capacity, np.int32),
+            np.empty(capacity, np.int32),
+            np.empty(capacity, np.int64),
+            np.empty(capacity, np.int32),
+        )
+
+    def head(self, count: int) -> Packets:
+        """The first `count` packets, over the same memory."""
+        return Packets(
+            self.start[:count],
+            self.captured[:count],
+            self.wire[:count],
+            self.time[:count],
+            self.link[:count],
+        )
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.start)
+
+
+def port_map(ports: frozenset[int]) -> NDArray[np.uint8]:
+    """Make the bitmap of ports that always carry DNS; port 53 is one of them anyway."""
+    bits = np.zeros(65536, dtype=np.bool_)
+    bits[[53, *sorted(ports)]] = True
+    return np.packbits(bits, bitorder="little")
+
+
+@kernel
+def _has_port(bitmap: Any, port: int) -> bool:
+    return bool((bitmap[port >> 3] >> (port & 7)) & 1)
+
+
+@kernel
+def _datagram(
+    octets: Any, at: int, end: int, stop: int, state: int, bitmap: Any
+) -> tuple[int, int, int, int]:
+    """Judge the UDP header at `at` (RFC 768) of an IP payload ending at `stop`.
+
+    Return (`_MESSAGE`, `_OTHER` or a loss code; offset of the message; octets captured; octets on
+    the wire).
+    """
+    if at + 8 > end:
+        return _PACKET_CUT, at, 0, 0
+    source = be16(octets, at)
+    destination = be16(octets, at + 2)
+    expected = _has_port(bitmap, source) or _has_port(bitmap, destination)
+    if not expected:
+        # Multicast DNS, LLMNR and NetBIOS names look like DNS and are not.
+        for port in (5353, 5355, 137):
+            if port in (source, destination):
+                return _OTHER, at, 0, 0
+    length = be16(octets, at + 4)
+    if length == 0:
+        # A jumbogram (RFC 2675), or left to the network card.
+        length = stop - at
+    if length < 8:
+        return (_UDP_MALFORMED if expected else _OTHER), at, 0, 0
+    begin = at + 8
+    length -= 8
+    captured = min(begin + length, stop, end) - begin
+    if captured < _HEADER:
+        return (_SHORT if expected else _OTHER), begin, max(captured, 0), 0
+    if not expected:
+        whole = captured == length and state == WHOLE
+        if not plausible(octets, begin, begin + captured, whole):
+            return _OTHER, begin, 0, 0
+    return _MESSAGE, begin, captured, length
+
+
+@kernel
+def _segment_octets(octets: Any, at: int, end: int, stop: int, bitmap: Any) -> int:
+    """Octets of payload of the TCP segment at `at` (RFC 9293) if it is of a DNS port, else 0."""
+    if at + 14 > end:
+        return 0
+    if not (_has_port(bitmap, be16(octets, at)) or _has_port(bitmap, be16(octets, at + 2))):
+        return 0
+    header = np.int64(octets[at + 12] >> 4) * 4
+    return max(stop - at - header, 0)
+
+
+@kernel
+def _put_address(octets: Any, at: int, size: int, target: Any, row: int) -> None:
+    """Write an address into a zeroed row of 16 octets, IPv4 as ::ffff:a.b.c.d (RFC 4291)."""
+    first = 16 - size
+    if size == 4:
+        target[row, 10] = 255
+        target[row, 11] = 255
+    for i in range(size):
+        target[row, first + i] = octets[at + i]
+
+
+@kernel
+def _lose(tally: Any, reason: int, size: int, packet: int) -> None:
+    tally[reason, 0] += 1
+    tally[reason, 1] += size
+    if tally[reason, 2] < 0:
+        tally[reason, 2] = packet
+
+
+@kernel
+def dissect(
+    octets: Any,
+    packet_start: Any,
+    packet_captured: Any,
+    packet_wire: Any,
+    packet_link: Any,
+    bitmap: Any,
+    packet: Any,
+    internet: Any,
+    start: Any,
+    captured: Any,
+    length: Any,
+    source: Any,
+    destination: Any,
+    source_port: Any,
+    destination_port: Any,
+    flags: Any,
+    links: Any,
+    tally: Any,
+) -> tuple[int, int]:
+    """Find the DNS messages over UDP in packets; return (messages, packets of other traffic).
+
+    In: octets uint8 (window); packet_* (N); bitmap uint8 (8192) of DNS ports. Out, a row for each
+    message: packet int64 (index of its packet), internet int64 (offset of its IP header), and the
+    columns of `MessageBlock`; source and destination come zeroed. links uint8 (65536): set to 1
+    for each link type seen. tally int64 (reasons, 3): losses, with the packet's index as ordinal.
+    """
+    count = 0
+    other = 0
+    for i in range(len(packet_start)):
+        link = np.int64(packet_link[i])
+        size = np.int64(packet_captured[i])
+        if link < 0:
+            _lose(tally, -1 - link, size, i)
+            continue
+        links[link & 0xFFFF] = 1
+        begin = packet_start[i]
+        end = begin + size
+        at = network(octets, begin, end, link)
+        if at < 0:
+            if at == NOT_IP:
+                other += 1
+            else:
+                _lose(tally, -2 - at, size, i)
+            continue
+        wire_end = begin + np.int64(packet_wire[i])
+        protocol, here, stop, state = transport(octets, at, end, wire_end)
+        if protocol < 0:
+            _lose(tally, -1 - protocol, size, i)
+            continue
+        if protocol == 6 and state != LATER_FRAGMENT:
+            payload = _segment_octets(octets, here, end, stop, bitmap)
+            if payload:
+                _lose(tally, _TCP, payload, i)
+            else:
+                other += 1
+            continue
+        if protocol not in (17, 6):
+            other += 1
+            continue
+        if state == LATER_FRAGMENT:
+            _lose(tally, _LATER, size, i)
+            continue
+        # Link-layer padding must not become part of the message, nor octets beyond the capture.
+        verdict, message, held, full = _datagram(octets, here, end, stop, state, bitmap)
+        if verdict == _OTHER:
+            other += 1
+            continue
+        if verdict >= 0:
+            _lose(tally, verdict, held, i)
+            continue
+        packet[count] = i
+        internet[count] = at
+        start[count] = message
+        captured[count] = held
+        length[count] = full
+        if octets[at] >> 4 == 4:
+            _put_address(octets, at + 12, 4, source, count)
+            _put_address(octets, at + 16, 4, destination, count)
+        else:
+            _put_address(octets, at + 8, 16, source, count)
+            _put_address(octets, at + 24, 16, destination, count)
+        source_port[count] = be16(octets, here)
+        destination_port[count] = be16(octets, here + 2)
+        flag = 0
+        if state == FIRST_FRAGMENT:
+            flag = _FRAGMENT | _CUT
+        elif held < full:
+            flag = _CUT
+            _lose(tally, _MESSAGE_CUT, full - held, i)
+        flags[count] = flag
+        count += 1
+    return count, other
+
+
+class Dissector:
+    """Turns the packets of one capture into blocks, and counts what it meets in `facts`."""
+
+    def __init__(self, facts: CaptureFacts, ports: frozenset[int]) -> None:
+        self._facts = facts
+        self._bitmap = port_map(ports)
+        self._links = np.zeros(65536, dtype=np.uint8)
+
+    def block(self, octets: NDArray[np.uint8], base: int, packets: Packets) -> MessageBlock:
+        """Find the messages of `packets` in the window `octets` that begins at offset `base`."""
+        facts = self._facts
+        first_frame = facts.packets + 1
+        number = len(packets)
+        packet = np.empty(number, np.int64)
+        internet = np.empty(number, np.int64)
+        start = np.empty(number, np.int64)
+        captured = np.empty(number, np.int32)
+        length = np.empty(number, np.int32)
+        source = np.zeros((number, 16), np.uint8)
+        destination = np.zeros((number, 16), np.uint8)
+        source_port = np.empty(number, np.uint16)
+        destination_port = np.empty(number, np.uint16)
+        flags = np.empty(number, np.uint8)
+        tally = new_tally()
+        count, other = dissect(
+            octets,
+            packets.start,
+            packets.captured,
+            packets.wire,
+            packets.link,
+            self._bitmap,
+            packet,
+            internet,
+            start,
+            captured,
+            length,
+            source,
+            destination,
+            source_port,
+            destination_port,
+            flags,
+            self._links,
+            tally,
+        )
+        facts.packets += number
+        facts.other += other
+        facts.messages += count
+        if number:
+            facts.saw_times(int(packets.time.min()), int(packets.time.max()))
+            facts.saw_link_types(np.flatnonzero(self._links).tolist())
+        self._count_losses(tally, base, packets, first_frame)
+        index = packet[:count]
+        return MessageBlock(
+            octets=octets,
+            start=start[:count],
+            captured=captured[:count],
+            length=length[:count],
+            time=packets.time[index],
+            frame=index + first_frame,
+            source=source[:count],
+            destination=destination[:count],
+            source_port=source_port[:count],
+            destination_port=destination_port[:count],
+            transport=np.full(count, int(Transport.UDP), np.uint8),
+            kind=np.zeros(count, np.uint8),
+            identity=np.full(count, -1, np.int32),
+            other_time=np.zeros(count, np.int64),
+            flags=flags[:count],
+            capture=facts.number,
+        )
+
+    def _count_losses(
+        self, tally: NDArray[np.int64], base: int, packets: Packets, first_frame: int
+    ) -> None:
+        order = sorted(np.flatnonzero(tally[:, 0]).tolist(), key=lambda code: int(tally[code, 2]))
+        for code in order:
+            count, size, first = (int(value) for value in tally[code])
+            reason = Reason(code)
+            detail = SENTENCES[reason]
+            if reason is Reason.LINK_TYPE_UNKNOWN:
+                detail = f"{detail}: {link_type_name(int(packets.link[first]))}"
+            self._facts.losses.add(
+                reason,
+                count=count,
+                octets=size,
+                offset=base + int(packets.start[first]),
+                frame=first_frame + first,
+                detail=detail,
+            )

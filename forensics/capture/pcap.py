@@ -1,0 +1,197 @@
+"""The classic capture format: a file header of 24 octets, then records of 16 and a packet.
+
+Source: draft-ietf-opsawg-pcap. Microseconds (magic a1b2c3d4), nanoseconds (a1b23c4d) and the
+older Linux variant with 24 octets a record header (a1b2cd34), each in both byte orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from forensics import limits
+from forensics.capture.containers import Stream
+from forensics.capture.facts import CaptureFacts
+from forensics.capture.integers import u32
+from forensics.capture.losses import Reason
+from forensics.capture.packets import Dissector, Packets
+from forensics.wire.blocks import MessageBlock
+from forensics.wire.jit import kernel
+
+NAME: Final = "pcap"
+
+_FILE_HEADER: Final = 24
+_MAGICS: Final = {
+    0xA1B2C3D4: (16, 1000),
+    0xA1B23C4D: (16, 1),
+    0xA1B2CD34: (24, 1000),
+}
+"""From magic to octets of a record header and ns of its unit of time."""
+
+_MORE: Final = 0
+"""`index` stopped where the window ends."""
+_FULL: Final = 1
+"""`index` stopped because its output is full."""
+_ABSURD: Final = 2
+"""`index` stopped before a record of absurd length."""
+
+
+def _magic(head: bytes) -> tuple[int, bool]:
+    """The magic number and whether the file is big-endian; 0: no pcap."""
+    for order in ("little", "big"):
+        number = int.from_bytes(head[:4], order)  # type: ignore[arg-type]
+        if number in _MAGICS:
+            return number, order == "big"
+    return 0, False
+
+
+def sniff(head: bytes) -> bool:
+    """Whether the input is pcap."""
+    return len(head) >= 4 and _magic(head)[0] != 0
+
+
+@kernel
+def index(
+    octets: Any,
+    at: int,
+    big: bool,
+    header: int,
+    unit: int,
+    longest: int,
+    start: Any,
+    captured: Any,
+    wire: Any,
+    time: Any,
+) -> tuple[int, int, int]:
+    """Walk records from offset `at`; return (packets, offset reached, `_MORE`/`_FULL`/`_ABSURD`).
+
+    `header` is the octets of a record header, `unit` the ns of its sub-second field, `longest` the
+    longest believed packet. Out: the columns of `Packets`.
+    """
+    count = 0
+    end = len(octets)
+    while at + header <= end:
+        if count == len(start):
+            return count, at, _FULL
+        size = u32(octets, at + 8, big)
+        if size > longest:
+            return count, at, _ABSURD
+        if at + header + size > end:
+            break
+        full = u32(octets, at + 12, big)
+        start[count] = at + header
+        captured[count] = size
+        wire[count] = min(max(full, size), 0x7FFFFFFF)
+        seconds = u32(octets, at, big)
+        time[count] = seconds * limits.SECOND + u32(octets, at + 4, big) * unit
+        count += 1
+        at += header + size
+    return count, at, _MORE
+
+
+@kernel
+def _is_record(
+    octets: Any, at: int, big: bool, header: int, unit: int, longest: int, near: int
+) -> bool:
+    """Whether a record header at `at` is believable, its time within a day of `near` seconds."""
+    if at + header > len(octets):
+        return False
+    size = u32(octets, at + 8, big)
+    full = u32(octets, at + 12, big)
+    if size == 0 or size > longest or full < size or full > longest:
+        return False
+    if u32(octets, at + 4, big) * unit >= limits.SECOND:
+        return False
+    return near < 0 or abs(u32(octets, at, big) - near) <= 86400
+
+
+@kernel
+def resynchronise(
+    octets: Any, at: int, stop: int, big: bool, header: int, unit: int, longest: int, near: int
+) -> int:
+    """Find the first believable record header in [at, stop) that another one, or the end, follows.
+
+    `near` is the time of the last good packet in seconds, negative: none. Return -1: not found.
+    """
+    for place in range(at, min(stop, len(octets) - header + 1)):
+        if _is_record(octets, place, big, header, unit, longest, near):
+            following = place + header + u32(octets, place + 8, big)
+            if following == len(octets):
+                return place
+            if _is_record(octets, following, big, header, unit, longest, near):
+                return place
+    return -1
+
+
+def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterator[MessageBlock]:
+    """Read every packet of a pcap stream; yield a block for each window, perhaps an empty one."""
+    head = stream.octets[:_FILE_HEADER].tobytes()
+    if len(head) < _FILE_HEADER:
+        detail = "the file ends within its header"
+        facts.losses.add(Reason.FILE_CUT, offset=0, frame=0, octets=len(head), detail=detail)
+        return
+    magic, big = _magic(head)
+    header, unit = _MAGICS[magic]
+    # The upper bits hold the length of the frame check sequence, which IP's own lengths exclude.
+    link = int.from_bytes(head[20:24], "big" if big else "little") & 0xFFFF
+    facts.saw_link_types([link])
+    dissector = Dissector(facts, ports)
+    at = _FILE_HEADER
+    last_second = -1
+    while True:
+        octets = stream.octets
+        packets = Packets.empty(min(limits.BLOCK_MESSAGES, (len(octets) - at) // header + 1))
+        count, reached, state = index(
+            octets,
+            at,
+            big,
+            header,
+            unit,
+            limits.RECORD_OCTETS,
+            packets.start,
+            packets.captured,
+            packets.wire,
+            packets.time,
+        )
+        packets = packets.head(count)
+        packets.link[:] = link
+        if count:
+            last_second = int(packets.time[-1]) // limits.SECOND
+            yield dissector.block(octets, stream.base, packets)
+        at = reached
+        if state == _FULL:
+            continue
+        if state == _MORE:
+            if stream.final:
+                break
+            stream.advance(at)
+            at = 0
+            continue
+        stream.advance(at, limits.RESYNC_OCTETS + 2 * (limits.RECORD_OCTETS + header))
+        octets = stream.octets
+        size = int(np.frombuffer(octets[8:12].tobytes(), ">u4" if big else "<u4")[0])
+        found = resynchronise(
+            octets, 1, limits.RESYNC_OCTETS, big, header, unit, limits.RECORD_OCTETS, last_second
+        )
+        skipped = found if found >= 0 else len(octets)
+        ending = "reading goes on at the next packet" if found >= 0 else "reading stops here"
+        facts.losses.add(
+            Reason.RECORD_LENGTH,
+            offset=stream.base,
+            frame=facts.packets + 1,
+            octets=skipped,
+            detail=f"a record claims {size} octets; {ending}",
+        )
+        if found < 0:
+            return
+        at = found
+    rest = len(stream.octets) - at
+    if rest:
+        facts.losses.add(
+            Reason.FILE_CUT,
+            offset=stream.base + at,
+            frame=facts.packets + 1,
+            octets=rest,
+        )
