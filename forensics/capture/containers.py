@@ -368,7 +368,7 @@ class Stream:
 def _fill(source: _Source, size: int) -> tuple[NDArray[np.uint8], int]:
     """Read up to `size` octets into a new block behind its headroom."""
     block = np.empty(_HEADROOM + size, dtype=np.uint8)
-    return block, source.fill(memoryview(block)[_HEADROOM:])
+    return block, source.fill(memoryview(block.data)[_HEADROOM:])
 
 
 def _join(tail: NDArray[np.uint8], block: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:

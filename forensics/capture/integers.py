@@ -10,9 +10,15 @@ from forensics.wire.jit import kernel
 
 
 @kernel
+def int64(value: Any) -> int:
+    """Widen a number: `int` in a kernel would keep uint8 and uint64, whose differences wrap."""
+    return np.int64(value)  # type: ignore[return-value]
+
+
+@kernel
 def be16(octets: Any, at: int) -> int:
     """Read 16 bits in network order."""
-    return (np.int64(octets[at]) << 8) | np.int64(octets[at + 1])
+    return (int64(octets[at]) << 8) | int64(octets[at + 1])
 
 
 @kernel
@@ -24,7 +30,7 @@ def be32(octets: Any, at: int) -> int:
 @kernel
 def le16(octets: Any, at: int) -> int:
     """Read 16 bits, least octet first."""
-    return np.int64(octets[at]) | (np.int64(octets[at + 1]) << 8)
+    return int64(octets[at]) | (int64(octets[at + 1]) << 8)
 
 
 @kernel

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
-
-from forensics.capture.integers import be16, be32, le32
+from forensics.capture.integers import be16, be32, int64, le32
 from forensics.capture.losses import Reason
 from forensics.wire.jit import kernel
 
@@ -90,7 +88,7 @@ def transport(octets: Any, at: int, end: int, wire_end: int) -> tuple[int, int, 
         return -1 - _PACKET_CUT, at, at, WHOLE
     version = octets[at] >> 4
     if version == 4:
-        header = np.int64(octets[at] & 15) * 4
+        header = int64(octets[at] & 15) * 4
         total = be16(octets, at + 2)
         if total == 0:
             # Segmentation offload: the length did not fit, or was not filled in yet.
@@ -105,14 +103,14 @@ def transport(octets: Any, at: int, end: int, wire_end: int) -> tuple[int, int, 
             state = LATER_FRAGMENT
         elif fragment & 0x2000:
             state = FIRST_FRAGMENT
-        return np.int64(octets[at + 9]), at + header, at + total, state
+        return int64(octets[at + 9]), at + header, at + total, state
     if version != 6:
         return -1 - _MALFORMED, at, at, WHOLE
     if at + 40 > end:
         return -1 - _PACKET_CUT, at, at, WHOLE
     length = be16(octets, at + 4)
     stop = at + 40 + length if length else wire_end
-    protocol = np.int64(octets[at + 6])
+    protocol = int64(octets[at + 6])
     here = at + 40
     state = WHOLE
     while True:
@@ -121,7 +119,7 @@ def transport(octets: Any, at: int, end: int, wire_end: int) -> tuple[int, int, 
             return protocol, here, stop, state
         if here + 8 > end:
             return -1 - _PACKET_CUT, at, at, WHOLE
-        following = np.int64(octets[here])
+        following = int64(octets[here])
         if protocol == 44:
             offset = be16(octets, here + 2)
             if offset >> 3:
@@ -133,7 +131,7 @@ def transport(octets: Any, at: int, end: int, wire_end: int) -> tuple[int, int, 
                 # What follows are octets from the middle, not a header.
                 return following, here, stop, state
         elif protocol == 51:
-            here += (np.int64(octets[here + 1]) + 2) * 4
+            here += (int64(octets[here + 1]) + 2) * 4
         else:
-            here += (np.int64(octets[here + 1]) + 1) * 8
+            here += (int64(octets[here + 1]) + 1) * 8
         protocol = following

@@ -115,10 +115,7 @@ class Losses:
 
     def as_dict(self) -> dict[str, int]:
         """Count by the reason's name, sorted by name: the form of report.json."""
-        return {
-            name: count
-            for name, count in sorted((REASONS[row.reason], row.count) for row in self.rows())
-        }
+        return dict(sorted((REASONS[row.reason], row.count) for row in self.rows()))
 
     def __len__(self) -> int:
         """Return how many reasons occurred."""

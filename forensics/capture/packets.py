@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.capture.facts import CaptureFacts, link_type_name
-from forensics.capture.integers import be16
+from forensics.capture.integers import be16, int64
 from forensics.capture.link import (
     FIRST_FRAGMENT,
     LATER_FRAGMENT,
@@ -141,7 +141,7 @@ def _segment_octets(octets: Any, at: int, end: int, stop: int, bitmap: Any) -> i
         return 0
     if not (_has_port(bitmap, be16(octets, at)) or _has_port(bitmap, be16(octets, at + 2))):
         return 0
-    header = np.int64(octets[at + 12] >> 4) * 4
+    header = int64(octets[at + 12] >> 4) * 4
     return max(stop - at - header, 0)
 
 
@@ -195,8 +195,8 @@ def dissect(
     count = 0
     other = 0
     for i in range(len(packet_start)):
-        link = np.int64(packet_link[i])
-        size = np.int64(packet_captured[i])
+        link = int64(packet_link[i])
+        size = int64(packet_captured[i])
         if link < 0:
             _lose(tally, -1 - link, size, i)
             continue
@@ -210,7 +210,7 @@ def dissect(
             else:
                 _lose(tally, -2 - at, size, i)
             continue
-        wire_end = begin + np.int64(packet_wire[i])
+        wire_end = begin + int64(packet_wire[i])
         protocol, here, stop, state = transport(octets, at, end, wire_end)
         if protocol < 0:
             _lose(tally, -1 - protocol, size, i)

@@ -41,7 +41,7 @@ _ABSURD: Final = 2
 def _magic(head: bytes) -> tuple[int, bool]:
     """The magic number and whether the file is big-endian; 0: no pcap."""
     for order in ("little", "big"):
-        number = int.from_bytes(head[:4], order)  # type: ignore[arg-type]
+        number = int.from_bytes(head[:4], order)
         if number in _MAGICS:
             return number, order == "big"
     return 0, False

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from forensics.capture.integers import be16
+from forensics.capture.integers import be16, int64
 from forensics.wire.jit import kernel
 
 
@@ -19,7 +17,7 @@ def _skip_name(octets: Any, at: int, end: int, pointers: bool) -> int:
     """Offset behind the name at `at` (RFC 1035 4.1.4), -1: no name. Pointers are not followed."""
     start = at
     while at < end:
-        size = np.int64(octets[at])
+        size = int64(octets[at])
         if size == 0:
             return at + 1
         if size >= 0xC0:

@@ -37,7 +37,7 @@ class Reader(Protocol):
         """Yield a block for each window, perhaps an empty one, and fill `facts`."""
 
 
-READERS: Final[tuple[Reader, ...]] = (pcap,)  # type: ignore[assignment]
+READERS: Final[tuple[Reader, ...]] = (pcap,)
 
 
 class Capture:
