@@ -148,6 +148,18 @@ CHAIN_DEPTH: Final = 32
 """Zones between a name and the root that a chain is followed through. 127 labels are possible;
 the deepest honest signed chains (ip6.arpa) have fewer than 20 cuts."""
 
+TRACK_RUNS: Final = 4_096
+"""Sighting runs of one zone's DNSKEY or DS RRset that are followed through time. A zone changes
+its keys a few times a year at a few dozen places; whoever shows thousands of sets is hostile, and
+from the first run left out on the zone's signatures count as `limit-reached`."""
+
+ANCHOR_FILE_OCTETS: Final = 2**22
+"""Longest file of trust anchors read. The root's has some thousand octets."""
+
+CLOCK_ZONES: Final = 3
+"""Zones that must fail by time alone before the clock is suspected instead (two with the root):
+one operator can let one or two zones expire on the same day, hardly the root beside them."""
+
 REPORT_ROWS: Final = 2_000
 """Rows of the event table in report.html. All rows stand in the tables; a page must open fast."""
 
