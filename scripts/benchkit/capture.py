@@ -45,7 +45,7 @@ class Description:
     signatures: int
     """Distinct signatures (of canonical signed data) in a capture that shows all scenes."""
     complete: bool
-    """All scenes are shown."""
+    """All scenes are shown, each with its response."""
     seconds: float
     """Wall time of stamping and writing, without making the templates."""
     template_seconds: float
@@ -122,7 +122,7 @@ def make(path: Path, packets: int, seed: int) -> Description:
         names=int(progress.names.sum()),
         clients=int(progress.clients.sum()),
         signatures=lab.signatures(),
-        complete=bool(state[stamp.SLOT] > len(templates.order) + stamp.WHEEL),
+        complete=bool(progress.shown.all()),
         seconds=time.perf_counter() - ready,
         template_seconds=ready - began,
         blocks=blocks,

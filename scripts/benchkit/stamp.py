@@ -69,7 +69,9 @@ class Progress(NamedTuple):
     clients: np.ndarray
     """uint8[CLIENTS]: 1 where the client has sent a query."""
     names: np.ndarray
-    """uint8[labels + scenes]: 1 where the name was asked; fixed names after the labels."""
+    """uint8[labels + fixed names]: 1 where the name was asked; fixed ones after the labels."""
+    shown: np.ndarray
+    """uint8[scenes]: 1 where the scene's response was written."""
 
 
 def begin(templates: Templates, seed: int) -> Progress:
@@ -79,9 +81,10 @@ def begin(templates: Templates, seed: int) -> Progress:
     events = np.zeros((POOL, EVENT_COLUMNS), dtype=np.int64)
     events[:, NEXT] = np.arange(1, POOL + 1)
     events[-1, NEXT] = -1
-    names = np.zeros(len(templates.labels) + len(templates.place), dtype=np.uint8)
+    names = np.zeros(len(templates.labels) + templates.name.max() + 1, dtype=np.uint8)
+    shown = np.zeros(len(templates.name), dtype=np.uint8)
     clients = np.zeros(CLIENTS, dtype=np.uint8)
-    return Progress(state, np.full(WHEEL, -1, dtype=np.int64), events, clients, names)
+    return Progress(state, np.full(WHEEL, -1, dtype=np.int64), events, clients, names, shown)
 
 
 @njit(nogil=True)
@@ -141,7 +144,7 @@ def choose(progress: Progress, templates: Templates, event: np.ndarray) -> None:
     event[IDENTITY] = int(draw(state) * 65_536)
     event[KIND] = QUERY
     progress.clients[event[CLIENT]] = 1
-    name = event[ROW] if end > first else len(templates.labels) + scene
+    name = event[ROW] if end > first else len(templates.labels) + templates.name[scene]
     progress.names[name] = 1
 
 
@@ -184,5 +187,6 @@ def fill(out: np.ndarray, progress: Progress, templates: Templates, packets: int
                 follow(progress, event, False)
             else:
                 state[RESPONSES] += 1
+                progress.shown[event[SCENE]] = 1
         state[SLOT] += 1
     return at

@@ -8,6 +8,9 @@ import numpy as np
 from benchkit.messages import LABEL_OCTETS, MARKER, Scene
 from benchkit.scenes import WEIGHTS
 
+HEADER_OCTETS = 12
+"""Length of the DNS header (RFC 1035 section 4.1.1)."""
+
 
 class Templates(NamedTuple):
     """All scenes, one row each, sorted by family (in the order of WEIGHTS).
@@ -25,6 +28,8 @@ class Templates(NamedTuple):
     """int64[scenes]: where the label stands in the message, 0 for a fixed name."""
     rows: np.ndarray
     """int64[scenes, 2]: first row and end in `labels`."""
+    name: np.ndarray
+    """int64[scenes]: number of the fixed name, from 0; -1 where there are labels."""
     host: np.ndarray
     """int64[scenes]: index of the answering server."""
     family: np.ndarray
@@ -44,7 +49,8 @@ def pack(scenes: Iterable[Scene], seed: int) -> Templates:
     octets = bytearray()
     query: list[tuple[int, int, int]] = []
     response: list[tuple[int, int, int]] = []
-    place, rows, bounds = [], [], []
+    place, rows, bounds, name = [], [], [], []
+    numbers: dict[bytes, int] = {}
     row = 0
     for scene in ordered:
         position = find_marker(scene)
@@ -57,6 +63,8 @@ def pack(scenes: Iterable[Scene], seed: int) -> Templates:
         place.append(position)
         rows.append((row, row + len(scene.labels)))
         row += len(scene.labels)
+        asked = question_name(scene.query)
+        name.append(-1 if position else numbers.setdefault(asked, len(numbers)))
     names = [scene.family for scene in ordered]
     for family in families:
         first = names.index(family)
@@ -67,6 +75,7 @@ def pack(scenes: Iterable[Scene], seed: int) -> Templates:
         np.array(response, dtype=np.int64),
         np.array(place, dtype=np.int64),
         np.array(rows, dtype=np.int64),
+        np.array(name, dtype=np.int64),
         np.array([scene.host for scene in ordered], dtype=np.int64),
         np.array(bounds, dtype=np.int64),
         np.cumsum(list(WEIGHTS.values())),
@@ -84,6 +93,14 @@ def find_marker(scene: Scene) -> int:
     if scene.response.index(marker) != position or scene.response.count(marker) != 1:
         raise ValueError(f"{scene.family}: the varied name is not compressed away")
     return position
+
+
+def question_name(message: bytes) -> bytes:
+    """Return the question's name in wire form (never compressed, it comes first)."""
+    end = HEADER_OCTETS
+    while message[end]:
+        end += 1 + message[end]
+    return message[HEADER_OCTETS : end + 1]
 
 
 def word_sum(message: bytes) -> int:
