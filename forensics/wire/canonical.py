@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.wire.jit import kernel
+from forensics.wire.jit import heapless_kernel
+from forensics.wire.moves import SLACK, copy
 from forensics.wire.records import NAME_OCTETS, expand_name
 
 # What the RDATA of a type with names is made of: octets before the names (-1: see the kernel),
@@ -67,7 +68,7 @@ def _layout_table() -> NDArray[np.int64]:
 _LAYOUT: Final = _layout_table()
 
 
-@kernel
+@heapless_kernel
 def canonical_rdata(
     octets: NDArray[np.uint8],
     base: int,
@@ -79,19 +80,19 @@ def canonical_rdata(
 ) -> int:
     """Write the canonical RDATA of one record of type `kind` to `out[at:]`.
 
-    The RDATA lies in `octets[start:start + length]`, its message begins at `base`.
+    The RDATA lies in `octets[start:start + length]`, its message begins at `base`. The last
+    moves.SLACK octets of `out` stay free of RDATA.
 
     Returns:
         the position in `out` after it; -1: the RDATA is not what its type demands; -2: `out` has
         no room for it.
     """
-    room = out.shape[0]
+    room = out.shape[0] - SLACK
     end = start + length
     if kind >= _LAYOUT_TYPES or _LAYOUT[kind, 0] == 0:
         if at + length > room:
             return -2
-        for step in range(length):
-            out[at + step] = octets[start + step]
+        copy(out, at, octets, start, length)
         return at + length
     before = _LAYOUT[kind, 1]
     names = _LAYOUT[kind, 2]
@@ -114,8 +115,7 @@ def canonical_rdata(
         return -1
     if at + length + names * NAME_OCTETS > room:
         return -2
-    for step in range(before):
-        out[at + step] = octets[start + step]
+    copy(out, at, octets, start, before)
     position = start + before
     at += before
     for _ in range(names):
@@ -126,12 +126,11 @@ def canonical_rdata(
     rest = end - position
     if (after == NOTHING and rest != 0) or (after == SERIALS and rest != 20):
         return -1
-    for step in range(rest):
-        out[at + step] = octets[position + step]
+    copy(out, at, octets, position, rest)
     return at + rest
 
 
-@kernel
+@heapless_kernel
 def compare_octets(
     buffer: NDArray[np.uint8], left: int, left_length: int, right: int, right_length: int
 ) -> int:
@@ -146,7 +145,7 @@ def compare_octets(
     return left_length - right_length
 
 
-@kernel
+@heapless_kernel
 def insert_sorted(
     buffer: NDArray[np.uint8], spans: NDArray[np.int64], order: NDArray[np.int64], count: int
 ) -> int:
@@ -188,7 +187,7 @@ def insert_sorted(
     return count + 1
 
 
-@kernel
+@heapless_kernel
 def count_labels(name: NDArray[np.uint8], start: int) -> int:
     """Count the labels of the wire name at `start` as the Labels field does (RFC 4034 3.1.3).
 
@@ -203,7 +202,7 @@ def count_labels(name: NDArray[np.uint8], start: int) -> int:
     return labels
 
 
-@kernel
+@heapless_kernel
 def ends_with(
     name: NDArray[np.uint8], start: int, length: int, suffix: NDArray[np.uint8], at: int, octets: int
 ) -> bool:

@@ -12,7 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.wire.jit import kernel
+from forensics.wire.jit import heapless_kernel
+from forensics.wire.moves import SLACK, put64
+from forensics.wire.words import le64, lowered
 
 HEADER_OCTETS: Final = 12
 NAME_OCTETS: Final = 255
@@ -39,7 +41,7 @@ NAME: Final = 7
 RECORD_COLUMNS: Final = 8
 
 
-@kernel
+@heapless_kernel
 def skip_name(octets: NDArray[np.uint8], position: int, end: int) -> int:
     """Return the position after the name that starts at `position`; -1: it leaves the message.
 
@@ -57,7 +59,7 @@ def skip_name(octets: NDArray[np.uint8], position: int, end: int) -> int:
     return -1
 
 
-@kernel
+@heapless_kernel
 def resolve_name(octets: NDArray[np.uint8], base: int, end: int, position: int) -> int:
     """Follow leading compression pointers to the name's first label; -1: there is none.
 
@@ -77,7 +79,7 @@ def resolve_name(octets: NDArray[np.uint8], base: int, end: int, position: int) 
     return -1
 
 
-@kernel
+@heapless_kernel
 def expand_name(
     octets: NDArray[np.uint8],
     base: int,
@@ -89,7 +91,7 @@ def expand_name(
 ) -> tuple[int, int]:
     """Write the name at `position`, without compression, to `out[at:]`; lower-case it if asked.
 
-    `out` has room for 255 octets from `at` on. The name's own octets end before `end`; its
+    `out` has room for 255 octets and moves.SLACK from `at` on. The name's own octets end before `end`; its
     pointers may lead to anywhere behind the header and before the name (RFC 1035 4.1.4).
 
     Returns:
@@ -122,16 +124,23 @@ def expand_name(
             out[at + written] = 0
             return (position + 1 if after < 0 else after), written + 1
         # A length octet is below 64 and so never an upper-case letter: one loop for all.
-        for step in range(length + 1):
-            octet = octets[position + step]
+        step = 0
+        if position + length + 1 + SLACK <= octets.shape[0]:
+            while step <= length:
+                word = le64(octets, position + step)
+                put64(out, at + written + step, lowered(word) if lower else word)
+                step += 8
+        while step <= length:
+            octet = int(octets[position + step])
             if lower and 65 <= octet <= 90:
-                octet += np.uint8(32)
+                octet += 32
             out[at + written + step] = octet
+            step += 1
         written += length + 1
         position += length + 1
 
 
-@kernel
+@heapless_kernel
 def walk_records(
     octets: NDArray[np.uint8], base: int, end: int, records: NDArray[np.int64]
 ) -> tuple[int, int]:

@@ -1,0 +1,176 @@
+"""The key RRsets seen and their sighting runs: the observed part of the keys table."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics import schemas
+from forensics.evidence.gather import (
+    RUN_AA,
+    RUN_CAPTURE,
+    RUN_COUNT,
+    RUN_FIRST,
+    RUN_FIRST_FRAME,
+    RUN_KEYSET,
+    RUN_LAST,
+    RUN_LAST_FRAME,
+    RUN_OWNER,
+    RUN_PLACE,
+    RUN_TTL,
+    RUN_UNPAIRED,
+    Gathering,
+)
+from forensics.evidence.names import name_text
+from forensics.evidence.signatures import entry_parts
+from forensics.vocabulary import KEY_SOURCES, TYPE_CDS, TYPE_DS, KeySource
+
+_RSAMD5: Final = 1
+
+
+def key_tag(rdata: bytes) -> int:
+    """Return the key tag of a DNSKEY or CDNSKEY (RFC 4034 appendix B; B.1 for algorithm 1).
+
+    A key too short to have one gets the tag 0.
+    """
+    if len(rdata) > 3 and rdata[3] == _RSAMD5:
+        return int.from_bytes(rdata[-3:-1], "big") if len(rdata) >= 7 else 0
+    total = 256 * sum(rdata[0::2]) + sum(rdata[1::2])
+    return (total + (total >> 16)) & 0xFFFF
+
+
+def key_fields(kind: int, rdata: bytes) -> tuple[int, int, int]:
+    """Return (tag, algorithm, flags of a key or digest type of a DS); 0 for what is not there."""
+    padded = rdata[:4].ljust(4, b"\0")
+    word = int.from_bytes(padded[:2], "big")
+    if kind in (TYPE_DS, TYPE_CDS):
+        return word, padded[2], padded[3]
+    return key_tag(rdata), padded[3], word
+
+
+def response_only_places(held: Gathering) -> NDArray[np.int64]:
+    """List the places whose address never answered a query of the capture.
+
+    A tap that sees one direction has only such. At any other address an unsolicited response is
+    suspect: the query would have been seen as well. The address counts, not the place: a spoofed
+    response without NSID would otherwise be a place of its own.
+    """
+    seen = held.address.any(axis=1)
+    paired = {held.address[place].tobytes() for place in np.flatnonzero(held.paired)}
+    places = np.flatnonzero(seen)
+    return np.array(
+        [place for place in places if held.address[place].tobytes() not in paired], dtype=np.int64
+    )
+
+
+def _suspect(held: Gathering) -> NDArray[np.bool_]:
+    """Tell which runs were unsolicited though their address answered queries of the capture."""
+    runs = held.runs[: held.runs_used[0]]
+    suspect = runs[:, RUN_UNPAIRED] == 1
+    suspect[suspect] = ~np.isin(runs[suspect, RUN_PLACE], response_only_places(held))
+    return suspect
+
+
+def suspect_sightings(held: Gathering) -> int:
+    """Count the sightings of key RRsets that `key_table` leaves out."""
+    return int(held.runs[: held.runs_used[0]][_suspect(held), RUN_COUNT].sum())
+
+
+def _joined(held: Gathering) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Join the runs that follow each other without another RRset between.
+
+    Returns:
+        (runs as int64[n, RUN_COLUMNS], ordered by owner, place and time; the capture of each
+        one's last sighting)
+    """
+    runs = held.runs[: held.runs_used[0]][~_suspect(held)]
+    keys = (RUN_FIRST_FRAME, RUN_CAPTURE, RUN_FIRST, RUN_PLACE, RUN_OWNER)
+    runs = runs[np.lexsort([runs[:, column] for column in keys])]
+    if len(runs) == 0:
+        return runs, runs[:, RUN_CAPTURE]
+    same = (
+        (runs[1:, RUN_OWNER] == runs[:-1, RUN_OWNER])
+        & (runs[1:, RUN_PLACE] == runs[:-1, RUN_PLACE])
+        & (runs[1:, RUN_KEYSET] == runs[:-1, RUN_KEYSET])
+    )
+    begins = np.flatnonzero(np.concatenate([[True], ~same]))
+    group = np.cumsum(np.concatenate([[True], ~same])) - 1
+    joined = runs[begins].copy()
+    # The last row of each group in order of last time holds its end.
+    ends = np.lexsort([runs[:, RUN_CAPTURE], runs[:, RUN_LAST], group])
+    ends = ends[np.concatenate([begins[1:], [len(runs)]]) - 1]
+    joined[:, RUN_LAST] = runs[ends, RUN_LAST]
+    joined[:, RUN_LAST_FRAME] = runs[ends, RUN_LAST_FRAME]
+    joined[:, RUN_COUNT] = np.add.reduceat(runs[:, RUN_COUNT], begins)
+    joined[:, RUN_TTL] = np.maximum.reduceat(runs[:, RUN_TTL], begins)
+    joined[:, RUN_AA] = np.minimum.reduceat(runs[:, RUN_AA], begins)
+    return joined, runs[ends, RUN_CAPTURE]
+
+
+def _lists(values: list[list[Any]], kind: Any) -> Any:
+    """Make a list column of Python lists."""
+    import pyarrow as pa
+
+    return pa.array(values, pa.list_(kind))
+
+
+def key_table(held: Gathering) -> Any:
+    """Return the KEYS table of all runs so far.
+
+    Ordered by zone, type, place and time. Left out are unsolicited responses of addresses that
+    answered queries of the capture (see `response_only_places`).
+    """
+    import pyarrow as pa
+
+    runs, last_capture = _joined(held)
+    owners: list[tuple[str, int]] = []
+    for number in range(int(held.owners.used[0])):
+        entry, _ = entry_parts(held.owners, number)
+        owners.append((name_text(entry[2:]), int.from_bytes(entry[:2], "big")))
+    rank = np.empty(len(owners), dtype=np.int64)
+    rank[sorted(range(len(owners)), key=owners.__getitem__)] = np.arange(len(owners))
+    order = np.argsort(rank[runs[:, RUN_OWNER]], kind="stable")
+    runs, last_capture = runs[order], last_capture[order]
+
+    rdatas: list[list[bytes]] = []
+    fields: list[list[tuple[int, int, int]]] = []
+    for number in range(int(held.keysets.used[0])):
+        entry, records = entry_parts(held.keysets, number)
+        kind = int.from_bytes(entry[:2], "big")
+        found: list[bytes] = []
+        position = 0
+        while position < len(records):
+            size = int.from_bytes(records[position : position + 2], "big")
+            found.append(records[position + 2 : position + 2 + size])
+            position += 2 + size
+        rdatas.append(found)
+        fields.append([key_fields(kind, rdata) for rdata in found])
+
+    keysets = pa.array(runs[:, RUN_KEYSET])
+    count = len(runs)
+    columns = {
+        "run": pa.array(np.arange(count, dtype=np.uint32)),
+        "zone": pa.array([owners[owner][0] for owner in runs[:, RUN_OWNER]], pa.string()),
+        "type": pa.array([owners[owner][1] for owner in runs[:, RUN_OWNER]], pa.uint16()),
+        "rrset": keysets.cast(pa.uint32()),
+        "place": pa.array(runs[:, RUN_PLACE].astype(np.uint32)),
+        "source": pa.array([KEY_SOURCES[KeySource.OBSERVED]] * count, pa.string()),
+        "first": pa.array(runs[:, RUN_FIRST].copy()).view(pa.timestamp("ns", tz="UTC")),
+        "last": pa.array(runs[:, RUN_LAST].copy()).view(pa.timestamp("ns", tz="UTC")),
+        "first_capture": pa.array(runs[:, RUN_CAPTURE].astype(np.uint16)),
+        "first_frame": pa.array(runs[:, RUN_FIRST_FRAME].astype(np.uint32)),
+        "last_capture": pa.array(last_capture.astype(np.uint16)),
+        "last_frame": pa.array(runs[:, RUN_LAST_FRAME].astype(np.uint32)),
+        "count": pa.array(runs[:, RUN_COUNT].astype(np.uint64)),
+        "ttl": pa.array(runs[:, RUN_TTL].astype(np.uint32)),
+        "authoritative": pa.array(runs[:, RUN_AA] == 1),
+        "rdatas": _lists(rdatas, pa.binary()).take(keysets),
+        "tags": _lists([[key[0] for key in keys] for keys in fields], pa.uint16()).take(keysets),
+        "algorithms": _lists([[key[1] for key in keys] for keys in fields], pa.uint8()).take(
+            keysets
+        ),
+        "detail": _lists([[key[2] for key in keys] for keys in fields], pa.uint16()).take(keysets),
+    }
+    return pa.table(columns).select(schemas.KEYS.names).cast(schemas.KEYS)

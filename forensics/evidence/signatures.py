@@ -1,0 +1,101 @@
+"""The table of distinct signatures, read back from what the kernel has gathered."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from forensics import schemas
+from forensics.evidence.gather import ENTRY_HEADER, PROBLEMS, RRSIG_FIXED, Gathering
+from forensics.evidence.interning import Interned
+from forensics.evidence.names import name_octets, name_text
+from forensics.vocabulary import TYPE_SOA
+
+
+def entry_parts(entries: Interned, number: int) -> tuple[bytes, bytes]:
+    """Return the two octet strings of entry `number`."""
+    words = entries.arena[entries.start[number] : entries.start[number + 1]]
+    octets = words.tobytes()
+    first = int(words[0]) & 0xFFFF_FFFF
+    second = int(words[0]) >> 32
+    middle = ENTRY_HEADER + first
+    return octets[ENTRY_HEADER:middle], octets[middle : middle + second]
+
+
+def signature_id(signed_data: bytes, signature: bytes) -> str:
+    """Name a signature independently of the run: SHA-256, hex.
+
+    The length of the signed data (4 octets, network order) goes first: without it, octets moved
+    from one to the other would give two signatures one name.
+    """
+    digest = hashlib.sha256(len(signed_data).to_bytes(4, "big"))
+    digest.update(signed_data)
+    digest.update(signature)
+    return digest.hexdigest()
+
+
+def signature_table(held: Gathering) -> Any:
+    """Return the SIGNATURES table of all signatures gathered so far.
+
+    A malformed one has its RDATA as received, then its owner, as signed data; fixed fields that
+    the RDATA does not reach read as zero, and the signer is null.
+    """
+    import pyarrow as pa
+
+    count = int(held.signed.used[0])
+    fixed = np.zeros((count, RRSIG_FIXED), dtype=np.uint8)
+    datas: list[bytes] = []
+    signatures: list[bytes] = []
+    ids: list[str] = []
+    owners: list[str] = []
+    signers: list[str | None] = []
+    serials: list[int | None] = []
+    texts: dict[bytes, str] = {}
+
+    def text(wire: bytes) -> str:
+        known = texts.get(wire)
+        if known is None:
+            known = texts[wire] = name_text(wire)
+        return known
+
+    for number in range(count):
+        data, signature = entry_parts(held.signed, number)
+        owner = int(held.owner[number])
+        malformed = PROBLEMS[held.problem[number]] == "signature-malformed"
+        head = data[: min(RRSIG_FIXED, owner)]
+        fixed[number, : len(head)] = np.frombuffer(head, dtype=np.uint8)
+        soa = head[:2] == TYPE_SOA.to_bytes(2, "big") and held.records[number] == 1
+        datas.append(data)
+        signatures.append(signature)
+        ids.append(signature_id(data, signature))
+        owners.append(text(data[owner : owner + name_octets(data, owner)]))
+        signers.append(None if malformed else text(data[RRSIG_FIXED:owner]))
+        # RFC 1035 3.3.13: five 32-bit numbers end the RDATA, the serial first.
+        serials.append(int.from_bytes(data[-20:-16], "big") if soa else None)
+
+    def field(start: int, kind: str) -> Any:
+        width = np.dtype(kind).itemsize
+        column = np.ascontiguousarray(fixed[:, start : start + width]).view(kind).reshape(-1)
+        return pa.array(column.astype(column.dtype.newbyteorder("=")))
+
+    columns = {
+        "signature": pa.array(np.arange(count, dtype=np.uint32)),
+        "signature_id": pa.array(ids, pa.string()),
+        "owner": pa.array(owners, pa.string()),
+        "type": field(0, ">u2"),
+        "signer": pa.array(signers, pa.string()),
+        "key_tag": field(16, ">u2"),
+        "algorithm": field(2, "u1"),
+        "labels": field(3, "u1"),
+        "original_ttl": field(4, ">u4"),
+        "inception": field(12, ">u4"),
+        "expiration": field(8, ">u4"),
+        "records": pa.array(held.records[:count].copy()),
+        "serial": pa.array(serials, pa.uint32()),
+        "signed_data": pa.array(datas, pa.binary()),
+        "octets": pa.array(signatures, pa.binary()),
+        "problem": pa.array([PROBLEMS[code] for code in held.problem[:count]], pa.string()),
+    }
+    return pa.table(columns).select(schemas.SIGNATURES.names).cast(schemas.SIGNATURES)
