@@ -153,6 +153,10 @@ TRACK_RUNS: Final = 4_096
 its keys a few times a year at a few dozen places; whoever shows thousands of sets is hostile, and
 from the first run left out on the zone's signatures count as `limit-reached`."""
 
+JUDGE_WORK: Final = 5_000_000
+"""Comparisons of key set sightings spent on one zone, some seconds. An honest zone with 200 places
+in the middle of a roll needs some ten thousand; what is left then counts as `limit-reached`."""
+
 ANCHOR_FILE_OCTETS: Final = 2**22
 """Longest file of trust anchors read. The root's has some thousand octets."""
 
