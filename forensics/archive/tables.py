@@ -1,0 +1,204 @@
+"""Tables on disk: Parquet files `<name>.parquet` in one folder, written whole or not at all.
+
+Bytes depend on the rows alone: no time, host or library version of the day is written but the
+writer's fixed name. Encodings are chosen by measurement, column by column (see `_ENCODINGS`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from forensics import limits, schemas
+
+_SCHEMAS: Final = dict(schemas.TABLES)
+
+_DELTA: Final = "DELTA_BINARY_PACKED"
+_PLAIN: Final = "PLAIN"
+
+_ENCODINGS: Final[dict[str, dict[str, str]]] = {
+    "transactions": {
+        "transaction": _DELTA,
+        "time": _DELTA,
+        "latency": _DELTA,
+        "query_frame": _DELTA,
+        "response_frame": _DELTA,
+        "client_port": _DELTA,
+        "id": _DELTA,
+        "query_size": _DELTA,
+        "response_size": _DELTA,
+    },
+    "sightings": {
+        "signature": _DELTA,
+        "transaction": _DELTA,
+        "time": _DELTA,
+        "frame": _DELTA,
+        "ttl": _DELTA,
+    },
+}
+"""Columns that are not worth a dictionary: running numbers, times, and what is all but random.
+All other columns are dictionary-encoded."""
+
+_STATISTICS: Final = {"transactions": ["transaction", "time"], "sightings": ["signature", "time"]}
+"""Columns by which readers skip row groups. The rest would only cost time."""
+
+
+class TableWriter:
+    """Writes one table, a row group a call; the file appears under its name when closed whole.
+
+    Args:
+        folder: where tables live; made if missing.
+        name: one of `schemas.TABLES`.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        import pyarrow.parquet as pq
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.rows = 0
+        self._path = folder / f"{name}.parquet"
+        self._part = folder / f".{name}.parquet.part"
+        schema = _SCHEMAS[name]
+        encodings = _ENCODINGS.get(name, {})
+        plain = [field.name for field in schema if _is_nested_or_binary(field.type)]
+        dictionary = [
+            field.name
+            for field in schema
+            if field.name not in encodings
+            and field.name not in plain
+            and str(field.type) != "bool"
+        ]
+        self._writer = pq.ParquetWriter(
+            self._part,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=dictionary,
+            column_encoding=encodings or None,
+            write_statistics=_STATISTICS.get(name, True),
+            write_page_checksum=False,
+            store_schema=True,
+        )
+
+    def write(self, rows: Any) -> None:
+        """Append a table or a record batch as one row group (of at most `limits.BATCH_ROWS`)."""
+        import pyarrow as pa
+
+        if rows.num_rows == 0:
+            return
+        if isinstance(rows, pa.RecordBatch):
+            rows = pa.Table.from_batches([rows])
+        self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+        self.rows += rows.num_rows
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        self._writer.close()
+        self._part.replace(self._path)
+
+    def abandon(self) -> None:
+        """Drop what was written."""
+        self._writer.close()
+        self._part.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
+
+
+def _is_nested_or_binary(kind: Any) -> bool:
+    """Whether a dictionary page would hardly ever repeat a value of this type."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_nested(kind) or pa.types.is_binary(kind))
+
+
+def write_table(folder: Path, name: str, table: Any) -> None:
+    """Write a whole table of `schemas.TABLES`; an older file of that name is replaced at once."""
+    with TableWriter(folder, name) as writer:
+        for start in range(0, table.num_rows, limits.BATCH_ROWS):
+            writer.write(table.slice(start, limits.BATCH_ROWS))
+
+
+def read_table(folder: Path, name: str, columns: list[str] | None = None) -> Any:
+    """Read a table whole, places folded (see `folded`).
+
+    Raises:
+        FileNotFoundError: the folder has no such table.
+    """
+    import pyarrow as pa
+
+    batches = list(iter_batches(folder, name, columns))
+    if batches:
+        return pa.Table.from_batches(batches)
+    chosen = _SCHEMAS[name]
+    if columns is not None:
+        chosen = pa.schema([chosen.field(column) for column in columns], chosen.metadata)
+    return chosen.empty_table()
+
+
+def iter_batches(folder: Path, name: str, columns: list[str] | None = None) -> Iterator[Any]:
+    """Read a table row group by row group, as record batches, places folded.
+
+    Raises:
+        FileNotFoundError: the folder has no such table.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(folder / f"{name}.parquet") as file:
+        map_ = _place_map(folder) if name in ("sightings", "keys") else None
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=columns).unify_dictionaries()
+            for batch in table.combine_chunks().to_batches():
+                yield folded(batch, map_)
+
+
+def _place_map(folder: Path) -> Any:
+    """The `fold` column of the folder's places, None where nothing is folded."""
+    import pyarrow.parquet as pq
+
+    path = folder / "places.parquet"
+    if not path.exists():
+        return None
+    places = pq.read_table(path, columns=["place", "fold"])
+    if places["place"].equals(places["fold"]):
+        return None
+    return places["fold"].combine_chunks()
+
+
+def folded(batch: Any, map_: Any) -> Any:
+    """Put the place that stands for it in the stead of each place.
+
+    An instance that gave its NSID to some and not to others has two numbers while a capture is
+    read. The files keep both; readers see the one that `places.fold` names.
+    """
+    import pyarrow as pa
+
+    if map_ is None or "place" not in batch.schema.names:
+        return batch
+    at = batch.schema.get_field_index("place")
+    places = map_.take(batch.column(at))
+    return pa.RecordBatch.from_arrays(
+        [places if number == at else column for number, column in enumerate(batch.columns)],
+        schema=batch.schema,
+    )
+
+
+def write_batches(folder: Path, name: str, batches: Iterable[Any]) -> int:
+    """Write record batches, a row group each; give the number of rows."""
+    with TableWriter(folder, name) as writer:
+        for batch in batches:
+            writer.write(batch)
+        return writer.rows
