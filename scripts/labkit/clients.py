@@ -16,7 +16,7 @@ from labkit import topology
 from labkit.topology import Stub
 
 SEED = 20260505
-MEAN_INTERVAL = 1.6  # seconds between two questions of one client
+MEAN_INTERVAL = 1.5  # seconds between two questions of one client
 TIMEOUT = 3.0
 RETRY_DELAY = 0.4
 

@@ -19,6 +19,7 @@ async def roll_zsk(stage: Stage) -> None:
     """Publish, wait, sign, wait, withdraw."""
     world, registry = stage.world, stage.registry
     old, new, ksk = world.de_zsk, make_ecdsa("de-zsk-new", "zsk"), world.de_ksk
+    stage.new_keys = [new]
 
     await stage.until(FIRST)
     registry.phase = "published"
@@ -50,6 +51,7 @@ async def roll_ksk(stage: Stage) -> None:
     """Add a DS, wait, swap the KSK, wait, remove the old DS."""
     world, registry = stage.world, stage.registry
     old, new, zsk = world.de_ksk, make_ecdsa("de-ksk-new", "ksk"), world.de_zsk
+    stage.new_keys = [new]
 
     await stage.until(FIRST)
     stage.stagger(stage.root, ROOT_DELAYS)

@@ -9,6 +9,8 @@ from labkit import topology
 from labkit.keys import SigningKey
 from labkit.publication import Publication, Version
 from labkit.registry import Registry
+from labkit.resolvers import control
+from labkit.servers import Running
 from labkit.zones import World
 
 
@@ -23,6 +25,16 @@ class Step:
     serial: int
 
 
+@dataclass(frozen=True)
+class Mitigation:
+    """What a resolver's operator did, and when it was done (ns)."""
+
+    at: int
+    kind: str
+    resolver: str
+    command: str
+
+
 @dataclass
 class Stage:
     """The running lab as a script sees it."""
@@ -30,11 +42,13 @@ class Stage:
     world: World
     registry: Registry
     root: Publication
+    resolvers: dict[str, Running]
     started: float = 0.0
     steps: list[Step] = field(default_factory=list)
     bad_serial: int | None = None
     good_serial: int | None = None
-    shared_keys: list[SigningKey] = field(default_factory=list)
+    new_keys: list[SigningKey] = field(default_factory=list)
+    mitigations: list[Mitigation] = field(default_factory=list)
 
     async def until(self, seconds: float) -> None:
         """Wait until so many seconds after the start, bumping the serial meanwhile."""
@@ -51,6 +65,13 @@ class Stage:
         """Write an act down that this version of the zone carried."""
         self.steps.append(Step(version.made, name, detail, zone, version.serial))
         print(f"{time.monotonic() - self.started:7.1f} s  {name}: {detail}", flush=True)
+
+    async def mitigate(self, resolver: str, kind: str, *commands: tuple[str, ...]) -> None:
+        """Give a resolver its operator's commands, and write down when they were done."""
+        for command in commands:
+            said = await asyncio.to_thread(control, self.resolvers[resolver], *command)
+            self.mitigations.append(Mitigation(time.time_ns(), kind, resolver, " ".join(command)))
+            print(f"{time.monotonic() - self.started:7.1f} s  {resolver}: {command} {said}")
 
     def stagger(self, publication: Publication, delays: dict[str, float]) -> None:
         """Hold each server and release it after its delay (seconds from now)."""

@@ -25,10 +25,9 @@ UDP_PAYLOAD = 1232
 
 @dataclass
 class Sightings:
-    """When the monitor first received each serial and each key or DS set from each address."""
+    """When the monitor first received each serial from each address, and who answered."""
 
     serials: dict[str, dict[int, int]] = field(default_factory=dict)
-    sets: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
     nsids: dict[str, str] = field(default_factory=dict)
     queries: int = 0
     timeouts: int = 0
@@ -47,6 +46,7 @@ class Watch:
     rdtype: str
     interval: float
     owner: Callable[[], Name]
+    tcp: bool = False
 
 
 def watches(servers: tuple[Server, ...], zone: Name) -> list[Watch]:
@@ -67,17 +67,17 @@ def watches(servers: tuple[Server, ...], zone: Name) -> list[Watch]:
             if four:
                 found.append(Watch(address, "DNSKEY", 5.0, apex))
                 found.append(Watch(address, "A", 8.0, absent))
+            else:
+                found.append(Watch(address, "DNSKEY", 15.0, apex, tcp=True))
     return found
 
 
 def parent_watches(servers: tuple[Server, ...], zone: Name) -> list[Watch]:
-    """Return the questions for the servers of the parent: the DS of the zone."""
-    return [
-        Watch(address, "DS", 5.0, lambda: zone)
-        for server in servers
-        for address in server.addresses
-        if ":" not in address
-    ]
+    """Return the questions for the servers of the parent: the DS of the zone, and the serial."""
+    addresses = [a for server in servers for a in server.addresses if ":" not in a]
+    found = [Watch(address, "DS", 5.0, lambda: zone) for address in addresses]
+    found += [Watch(address, "SOA", 5.0, lambda: dns.name.root) for address in addresses]
+    return found
 
 
 async def poll(watch: Watch, sightings: Sightings) -> None:
@@ -86,24 +86,26 @@ async def poll(watch: Watch, sightings: Sightings) -> None:
     rdtype = dns.rdatatype.from_text(watch.rdtype)
     due = time.monotonic()
     while True:
-        await _ask(watch.address, source, watch.owner(), rdtype, sightings)
+        await _ask(watch, source, rdtype, sightings)
         due += watch.interval
         await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
-async def _ask(
-    address: str, source: str, owner: Name, rdtype: RdataType, sightings: Sightings
-) -> None:
+async def _ask(watch: Watch, source: str, rdtype: RdataType, sightings: Sightings) -> None:
+    address = watch.address
     nsid = dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")
     query = dns.message.make_query(
-        owner, rdtype, use_edns=0, want_dnssec=True, payload=UDP_PAYLOAD, options=[nsid]
+        watch.owner(), rdtype, use_edns=0, want_dnssec=True, payload=UDP_PAYLOAD, options=[nsid]
     )
     query.flags &= ~dns.flags.RD
     sightings.queries += 1
     try:
-        response, _ = await dns.asyncquery.udp_with_fallback(
-            query, address, timeout=TIMEOUT, source=source
-        )
+        if watch.tcp:
+            response = await dns.asyncquery.tcp(query, address, timeout=TIMEOUT, source=source)
+        else:
+            response, _ = await dns.asyncquery.udp_with_fallback(
+                query, address, timeout=TIMEOUT, source=source
+            )
     except (dns.exception.DNSException, OSError):
         sightings.timeouts += 1
         return
@@ -114,7 +116,3 @@ async def _ask(
     for rrset in response.answer:
         if rrset.rdtype == dns.rdatatype.SOA and rdtype == dns.rdatatype.SOA:
             sightings.serials.setdefault(address, {}).setdefault(rrset[0].serial, now)
-        elif rrset.rdtype in (dns.rdatatype.DNSKEY, dns.rdatatype.DS):
-            content = " | ".join(sorted(rdata.to_text() for rdata in rrset))
-            kind = dns.rdatatype.to_text(rrset.rdtype)
-            sightings.sets.setdefault(address, {}).setdefault((kind, content), now)

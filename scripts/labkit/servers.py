@@ -1,4 +1,4 @@
-"""Start the real servers, hand them zones, and stop what was started (by its own process)."""
+"""Start the authoritative servers, hand them zones, and stop what was started."""
 
 import re
 import signal
@@ -6,7 +6,6 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labkit import topology
 from labkit.topology import Resolver, Server
 
 STOP_SECONDS = 10
@@ -48,69 +47,7 @@ def start_authority(server: Server, zones: dict[str, str], work: Path) -> Runnin
         _write_whole(folder / _zone_file(origin), text)
     configure = {"nsd": _nsd, "knot": _knot, "bind": _bind}[server.software]
     command = configure(server, list(zones), folder)
-    return Running(server, folder, _start(command, folder), list(zones))
-
-
-def start_resolver(resolver: Resolver, trust_anchor: Path, work: Path, socket: Path) -> Running:
-    """Start an Unbound whose dnstap goes to the given unix socket."""
-    folder = work / resolver.name
-    folder.mkdir()
-    hints = []
-    for name, server in topology.ROOT_NAMES.items():
-        hints.append(f". 3600 IN NS {name}")
-        hints += [
-            f"{name} 3600 IN {'AAAA' if ':' in address else 'A'} {address}"
-            for address in server.addresses
-        ]
-    (folder / "root.hints").write_text("\n".join(hints) + "\n")
-    validator = [
-        'module-config: "validator iterator"',
-        f'trust-anchor-file: "{trust_anchor}"',
-        "val-log-level: 2",
-        f"val-bogus-ttl: {topology.BOGUS_TTL}",
-        "aggressive-nsec: no",
-        "ede: yes",
-    ]
-    lines = [
-        "server:",
-        *[f"  interface: {address}" for address in resolver.addresses],
-        *[f"  outgoing-interface: {address}" for address in resolver.addresses],
-        "  access-control: 0.0.0.0/0 allow",
-        "  access-control: ::/0 allow",
-        '  username: ""',
-        '  chroot: ""',
-        '  pidfile: ""',
-        f'  directory: "{folder}"',
-        f'  root-hints: "{folder}/root.hints"',
-        f'  logfile: "{folder}/unbound.log"',
-        "  use-syslog: no",
-        "  log-servfail: yes",
-        "  verbosity: 1",
-        "  num-threads: 1",
-        "  infra-host-ttl: 60",
-        "  extended-statistics: no",
-        *[
-            f"  {line}"
-            for line in (validator if resolver.validating else ['module-config: "iterator"'])
-        ],
-        "dnstap:",
-        "  dnstap-enable: yes",
-        "  dnstap-bidirectional: yes",
-        f'  dnstap-socket-path: "{socket}"',
-        "  dnstap-send-identity: yes",
-        f'  dnstap-identity: "{resolver.identity}"',
-        "  dnstap-send-version: yes",
-        *[
-            f"  dnstap-log-{side}-{kind}-messages: yes"
-            for side in ("client", "resolver")
-            for kind in ("query", "response")
-        ],
-        "remote-control:",
-        "  control-enable: no",
-    ]
-    configuration = folder / "unbound.conf"
-    configuration.write_text("\n".join(lines) + "\n")
-    return Running(resolver, folder, _start(["unbound", "-d", "-c", str(configuration)], folder))
+    return Running(server, folder, start(command, folder), list(zones))
 
 
 def versions() -> dict[str, str]:
@@ -126,6 +63,7 @@ def versions() -> dict[str, str]:
     for name, command in commands.items():
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         found[name] = re.sub(r"\s*<.*>", "", (done.stdout + done.stderr).splitlines()[0])
+    found["unbound"] = found["unbound"].replace("Version", "Unbound")
     return found
 
 
@@ -209,7 +147,8 @@ def _bind(server: Server, zones: list[str], folder: Path) -> list[str]:
     return ["named", "-f", "-n", "1", "-c", str(configuration)]
 
 
-def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
+def start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    """Start a server in its folder, its output in a file there."""
     with (folder / "output.txt").open("wb") as output:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder

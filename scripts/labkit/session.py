@@ -12,13 +12,16 @@ import dns.name
 from labkit import topology
 from labkit.clients import Observation, run_stub
 from labkit.incident import Incident, Stage
+from labkit.made import made_text
 from labkit.monitor import Sightings, parent_watches, poll, watches
 from labkit.publication import Channel, Publication
 from labkit.recorder import DnstapCollector, PacketRecorder, compress
+from labkit.recording import Recording
 from labkit.registry import Registry, one_key
-from labkit.servers import Running, start_authority, start_resolver, versions
+from labkit.resolvers import start_resolver
+from labkit.servers import Running, start_authority, versions
 from labkit.topology import Server
-from labkit.truth import Recording, made_text, truth_text
+from labkit.truth import truth_text
 from labkit.zones import DE, World, build_world
 
 START_SECONDS = 15.0
@@ -47,7 +50,8 @@ async def record(incident: Incident, work: Path, out: Path) -> None:
             running.append(start_resolver(resolver, anchor, work, collector.socket))
         for resolver in topology.RESOLVERS:
             await _wait_for(resolver.addresses[0], ".")
-        stage = _stage(world, authorities)
+        resolvers = running[-len(topology.RESOLVERS) :]
+        stage = _stage(world, authorities, {r.server.name: r for r in resolvers})
         tasks += [asyncio.create_task(run_stub(stub, observations)) for stub in topology.STUBS]
         questions = watches(topology.DE_SERVERS, DE)
         questions += parent_watches(topology.ROOT_SERVERS, DE)
@@ -74,8 +78,11 @@ def _write(recording: Recording, work: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     compress(work / "capture.pcap", out / "capture.pcap.zst")
     compress(work / "unbound.dnstap", out / "unbound.dnstap.zst")
-    for source in (work / "unbound" / "unbound.log", work / "trust-anchor.ds"):
-        (out / source.name).write_text(source.read_text())
+    for resolver in topology.RESOLVERS:
+        if resolver.validating:
+            log = work / resolver.name / "unbound.log"
+            (out / f"{resolver.name}.log").write_text(log.read_text())
+    (out / "trust-anchor.ds").write_text((work / "trust-anchor.ds").read_text())
     (out / "truth.toml").write_text(truth_text(recording))
     (out / "MADE.md").write_text(made_text(recording))
 
@@ -95,12 +102,12 @@ def _start_authorities(world: World, work: Path, running: list[Running]) -> dict
     return found
 
 
-def _stage(world: World, authorities: dict[str, Running]) -> Stage:
+def _stage(world: World, authorities: dict[str, Running], resolvers: dict[str, Running]) -> Stage:
     de_channels = {s.name: Channel(authorities[s.name], LAGS[s.name]) for s in topology.DE_SERVERS}
     root_channels = {s.name: Channel(authorities[s.name], 0.0) for s in topology.ROOT_SERVERS}
     registry = Registry(Publication(world.de, de_channels), one_key(world.de_zsk), "healthy")
     root = Publication(world.root, root_channels)
-    return Stage(world, registry, root, started=time.monotonic())
+    return Stage(world, registry, root, resolvers, started=time.monotonic())
 
 
 async def _wait_for(address: str, origin: str) -> None:

@@ -64,12 +64,16 @@ VALIDATING = Resolver(
     "unbound", "resolver-1.lab", ("192.0.2.53", "2001:db8:1::53"), validating=True
 )
 PLAIN = Resolver("plain", "resolver-2.lab", ("192.0.2.54", "2001:db8:1::54"), validating=False)
-RESOLVERS = (VALIDATING, PLAIN)
+MITIGATED = Resolver(
+    "mitigated", "resolver-3.lab", ("192.0.2.55", "2001:db8:1::55"), validating=True
+)
+RESOLVERS = (VALIDATING, PLAIN, MITIGATED)
 
 MONITOR_ADDRESSES = ("192.0.2.200", "2001:db8:1::200")
 
 _FIRST4, _FIRST6 = VALIDATING.addresses
 _SECOND4, _SECOND6 = PLAIN.addresses
+_THIRD4, _THIRD6 = MITIGATED.addresses
 STUBS = (
     Stub("stub-01", ("192.0.2.101",), (_FIRST4,), dnssec_ok=False, retries=2),
     Stub("stub-02", ("192.0.2.102",), (_FIRST4,), dnssec_ok=True, retries=1),
@@ -79,6 +83,8 @@ STUBS = (
     Stub("stub-06", ("2001:db8:1::106",), (_FIRST6,), dnssec_ok=True, retries=2),
     Stub("stub-07", ("2001:db8:1::107",), (_FIRST6, _SECOND6), dnssec_ok=False, retries=1),
     Stub("stub-08", ("2001:db8:1::108",), (_FIRST6,), dnssec_ok=False, retries=0),
+    Stub("stub-09", ("192.0.2.109",), (_THIRD4,), dnssec_ok=False, retries=1),
+    Stub("stub-10", ("2001:db8:1::110",), (_THIRD6,), dnssec_ok=True, retries=1),
 )
 
 # TTLs in seconds. A real registry uses hours; the lab has minutes for the whole story.
@@ -91,19 +97,26 @@ TTL_SOA = 15
 TTL_NEGATIVE = 10
 TTL_CHILD = 10
 TTL_CHILD_DNSKEY = 60
+BOGUS_KEY_TTL = 60  # how long Unbound keeps a key it found bogus; not configurable
 BOGUS_TTL = 10  # Unbound's val-bogus-ttl (default 60) under the same compression
 
 SERIAL_INTERVAL = 5.0  # seconds between two serials of de.
 SIGNATURE_LIFETIME = 14 * 86400
 INCEPTION_BACKDATE = 3600
 
-_DE_WORDS = """
-    amsel buche dachs eiche falke ginster hirse iltis jasmin kiefer linde marder nelke otter
-    pappel quelle raps salbei tanne ulme veilchen wachtel ziege ahorn birke distel elster fichte
-    garten hafen insel juli kranich lerche moor nebel ostsee platz rabe see
-""".split()
-DE_SIGNED = tuple(f"{word}.de." for word in _DE_WORDS[:18])
-DE_UNSIGNED = tuple(f"{word}.de." for word in _DE_WORDS[18:])
+# fmt: off
+DE_SIGNED = (
+    "amsel.de.", "buche.de.", "dachs.de.", "eiche.de.", "falke.de.", "ginster.de.", "hirse.de.",
+    "iltis.de.", "jasmin.de.", "kiefer.de.", "linde.de.", "marder.de.", "nelke.de.", "otter.de.",
+    "pappel.de.", "quelle.de.", "raps.de.", "salbei.de.",
+)
+DE_UNSIGNED = (
+    "tanne.de.", "ulme.de.", "veilchen.de.", "wachtel.de.", "ziege.de.", "ahorn.de.", "birke.de.",
+    "distel.de.", "elster.de.", "fichte.de.", "garten.de.", "hafen.de.", "insel.de.", "juli.de.",
+    "kranich.de.", "lerche.de.", "moor.de.", "nebel.de.", "ostsee.de.", "platz.de.", "rabe.de.",
+    "see.de.",
+)
+# fmt: on
 NL_SIGNED = ("dijk.nl.", "molen.nl.", "tulp.nl.")
 NL_UNSIGNED = ("fiets.nl.", "gracht.nl.", "polder.nl.")
 ZZ_UNSIGNED = ("hosting.zz.", "alpha.zz.", "beta.zz.", "gamma.zz.")

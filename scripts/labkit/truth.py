@@ -1,58 +1,35 @@
-"""The truth beside a recording: what the lab did and saw, as TOML, and how it was made."""
+"""The truth beside a recording: what the lab did and saw, as TOML."""
 
-import datetime as dt
-import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from labkit import topology
-from labkit.clients import Observation
-from labkit.incident import Incident, Stage, Step
+from labkit.incident import Stage, Step
 from labkit.keys import SigningKey
-from labkit.monitor import Sightings
 from labkit.publication import Publication
+from labkit.recording import Recording
 from labkit.registry import ROTATION
-
-SECOND = 1_000_000_000
-Plain = str | int | bool | list["Plain"]
-Table = dict[str, Plain]
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Everything the lab knows when a recording has ended."""
-
-    incident: Incident
-    stage: Stage
-    sightings: Sightings
-    observations: list[Observation]
-    versions: dict[str, str]
-    packets: int
-    dropped: int
-    frames: int
-
-    @property
-    def is_outage(self) -> bool:
-        """Whether the script broke something."""
-        return self.stage.bad_serial is not None
+from labkit.toml_text import SECOND, Plain, Table, table_text, time_text, value_text
 
 
 def truth_text(recording: Recording) -> str:
     """Return truth.toml."""
     stage = recording.stage
     parts = ["# Written by scripts/lab; not by hand. Times are UTC, of the clock of the capture."]
-    parts.append(_table("", _head(recording)))
-    parts.append(_table("capture", _capture(recording)))
-    parts.append(_table("ttl", _ttls()))
+    parts.append(table_text("", _head(recording)))
+    parts.append(table_text("capture", _capture(recording)))
+    parts.append(table_text("ttl", _ttls()))
+    parts.append(table_text("zones", _zones()))
     if recording.is_outage:
-        parts += [_table(f"views.{name}", table) for name, table in _views(recording).items()]
-    parts += [_table("[keys]", table) for table in _keys(stage)]
-    parts += [_table("[steps]", _step(recording, step)) for step in stage.steps]
-    parts += [_table("[servers]", table) for table in _servers(recording)]
+        parts += [table_text(f"views.{name}", table) for name, table in _views(recording).items()]
+    parts += [table_text("[keys]", table) for table in _keys(stage)]
+    parts += [table_text("[steps]", _step(recording, step)) for step in stage.steps]
+    parts += [table_text("[servers]", table) for table in _servers(recording)]
+    parts += [table_text("[mitigations]", table) for table in _mitigations(stage)]
+    parts += [table_text("[authorities]", table) for table in _authorities(recording)]
     for resolver in topology.RESOLVERS:
         parts.append(
-            _table(
+            table_text(
                 "[resolvers]",
                 {
                     "name": resolver.name,
@@ -60,84 +37,16 @@ def truth_text(recording: Recording) -> str:
                     "addresses": list(resolver.addresses),
                     "software": recording.versions["unbound"],
                     "validating": resolver.validating,
+                    "log": f"{resolver.name}.log" if resolver.validating else "",
                 },
             )
         )
-    parts += [_table("[clients]", table) for table in _clients(recording)]
-    parts.append(_table("observed", _observed(recording)))
-    parts += [_table("[serials]", table) for table in _serials(stage.registry.publication)]
+    parts += [table_text("[clients]", table) for table in _clients(recording)]
+    parts.append(table_text("observed", _observed(recording)))
+    parts += [table_text("[serials]", table) for table in _serials(stage.registry.publication)]
     if recording.is_outage:
         parts.append(_signatures(stage.registry.publication))
     return "\n".join(parts)
-
-
-def made_text(recording: Recording) -> str:
-    """Return MADE.md."""
-    incident = recording.incident
-    lines = [
-        f"# {incident.name}",
-        "",
-        (
-            f"{incident.headline}. Recorded on "
-            f"{_time(recording.stage.steps[0].at)[:10]} with `scripts/lab record {incident.name}` "
-            "from real servers on the loopback interface of a network namespace; addresses are from "
-            "documentation ranges, zones and keys are the lab's own. Private keys were thrown away."
-        ),
-        "",
-        "## Phases (seconds after the start of the clients)",
-        *[f"- {phase}" for phase in incident.phases],
-        "",
-        "## Servers",
-        *[f"- {name}: {version}" for name, version in recording.versions.items()],
-        "",
-        "## Who is who",
-    ]
-    for server in (*topology.ROOT_SERVERS, *topology.DE_SERVERS):
-        zone = "." if server in topology.ROOT_SERVERS else "de."
-        lines.append(
-            f"- {zone} {server.software}, NSID `{server.nsid}`: {', '.join(server.addresses)}"
-        )
-    lines += [
-        (
-            f"- nl. (signed) and zz. (unsigned), the controls: nsd, NSID "
-            f"`{topology.CONTROL_SERVER.nsid}`: {', '.join(topology.CONTROL_SERVER.addresses)}"
-        ),
-        (
-            f"- every zone below them: nsd, NSID `{topology.HOSTING_SERVER.nsid}`: "
-            f"{', '.join(topology.HOSTING_SERVER.addresses)}"
-        ),
-        *[
-            f"- {'validating' if resolver.validating else 'plain'} Unbound, dnstap identity "
-            f"`{resolver.identity}`: {', '.join(resolver.addresses)}"
-            for resolver in topology.RESOLVERS
-        ],
-        f"- monitor (asks the servers directly): {', '.join(topology.MONITOR_ADDRESSES)}",
-        "- stubs: " + ", ".join(stub.addresses[0] for stub in topology.STUBS),
-        "",
-        "## Files",
-        (
-            f"- `capture.pcap.zst`: tcpdump on `lo`, nanoseconds, {recording.packets} packets, "
-            f"{recording.dropped} dropped; UDP checksums are the kernel's partial ones"
-        ),
-        (
-            f"- `unbound.dnstap.zst`: Frame Streams, {recording.frames} frames of both resolvers, "
-            "client and resolver messages"
-        ),
-        "- `unbound.log`: the validating resolver, `val-log-level: 2`, `log-servfail: yes`",
-        "- `trust-anchor.ds`: DS of the private root",
-        (
-            "- `truth.toml`: what the lab did, when it told each server, what its monitor and clients "
-            "saw"
-        ),
-        "",
-        (
-            "TTLs are seconds instead of hours (see `[ttl]` in the truth); Unbound has "
-            f"`val-bogus-ttl: {topology.BOGUS_TTL}` and `aggressive-nsec: no`. A new serial comes "
-            f"every {topology.SERIAL_INTERVAL:.0f} s."
-        ),
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def _head(recording: Recording) -> Table:
@@ -151,8 +60,8 @@ def _head(recording: Recording) -> Table:
     table |= {
         "reason": "signature-invalid",
         "ede": 6,
-        "key_tag": stage.shared_keys[0].tag,
-        "published_count": len(stage.shared_keys) - len(unpublished),
+        "key_tag": stage.new_keys[0].tag,
+        "published_count": len(stage.new_keys) - len(unpublished),
         "unpublished_count": len(unpublished),
         "types": sorted(bad_types),
         "patterns": ["every-server", "flapping", "server-divergence"],
@@ -173,6 +82,50 @@ def _capture(recording: Recording) -> Table:
     }
 
 
+def _zones() -> Table:
+    return {
+        "signed_below": ["nic.de.", *topology.DE_SIGNED],
+        "unsigned_below": list(topology.DE_UNSIGNED),
+        "controls": [
+            "nl.",
+            *topology.NL_SIGNED,
+            *topology.NL_UNSIGNED,
+            "zz.",
+            *topology.ZZ_UNSIGNED,
+        ],
+    }
+
+
+def _mitigations(stage: Stage) -> Iterable[Table]:
+    for done in stage.mitigations:
+        resolver = stage.resolvers[done.resolver].server
+        yield {
+            "at": time_text(done.at),
+            "kind": done.kind,
+            "resolver": resolver.addresses[0],
+            "name": resolver.name,
+            "zone": "de.",
+            "command": done.command,
+        }
+
+
+def _authorities(recording: Recording) -> Iterable[Table]:
+    """List the servers of the other zones; those of de. are under `servers`."""
+    others = (*topology.ROOT_SERVERS, topology.CONTROL_SERVER, topology.HOSTING_SERVER)
+    zones = {
+        topology.CONTROL_SERVER.name: ["nl.", "zz."],
+        topology.HOSTING_SERVER.name: ["children"],
+    }
+    for server in others:
+        yield {
+            "name": server.name,
+            "zones": list(zones.get(server.name, ["."])),
+            "software": recording.versions[server.software],
+            "nsid": server.nsid,
+            "addresses": list(server.addresses),
+        }
+
+
 def _ttls() -> Table:
     return {
         "soa": topology.TTL_SOA,
@@ -182,6 +135,7 @@ def _ttls() -> Table:
         "delegation": topology.TTL_DELEGATION,
         "child": topology.TTL_CHILD,
         "bogus": topology.BOGUS_TTL,
+        "bogus_key": topology.BOGUS_KEY_TTL,
     }
 
 
@@ -190,6 +144,7 @@ def _views(recording: Recording) -> dict[str, Table]:
 
     Published: the acts. Resolver: a name not in its cache needs a fresh proof, so nothing is
     left of any TTL and the act itself is the earliest; what is cached lasts its TTL at most.
+    A bogus answer kept for its TTL can still mark a key as bogus, which is kept longer.
     """
     stage = recording.stage
     channels = stage.registry.publication.channels.values()
@@ -198,26 +153,26 @@ def _views(recording: Recording) -> dict[str, Table]:
     broken = sorted(_require(c.first_told(stage.bad_serial)) for c in channels)
     repaired = sorted(_require(c.first_told(stage.good_serial)) for c in channels)
     longest = max(topology.TTL_NEGATIVE, topology.TTL_SOA, topology.TTL_DS)
-    bad_data = max(longest, topology.BOGUS_TTL)
+    bogus = topology.BOGUS_TTL + topology.BOGUS_KEY_TTL
     return {
         "published": {
-            "bad_from": _time(broken[0]),
-            "bad_everywhere_from": _time(broken[-1]),
-            "good_from": _time(repaired[0]),
-            "good_everywhere_from": _time(repaired[-1]),
+            "bad_from": time_text(broken[0]),
+            "bad_everywhere_from": time_text(broken[-1]),
+            "good_from": time_text(repaired[0]),
+            "good_everywhere_from": time_text(repaired[-1]),
         },
         "resolver": {
-            "bad_from": _time(broken[0]),
-            "bad_for_cached_from": _time(broken[0] + longest * SECOND),
-            "good_from": _time(repaired[0]),
-            "good_everywhere_from": _time(repaired[-1] + bad_data * SECOND),
+            "bad_from": time_text(broken[0]),
+            "bad_for_cached_from": time_text(broken[0] + longest * SECOND),
+            "good_from": time_text(repaired[0]),
+            "good_everywhere_from": time_text(repaired[-1] + bogus * SECOND),
         },
     }
 
 
 def _keys(stage: Stage) -> Iterable[Table]:
     unpublished = stage.registry.publication.unpublished
-    for key in (stage.world.de_ksk, stage.world.de_zsk, *stage.shared_keys):
+    for key in (stage.world.de_ksk, stage.world.de_zsk, *stage.new_keys):
         yield _key(key, published=key.label not in unpublished)
 
 
@@ -236,17 +191,21 @@ def _key(key: SigningKey, *, published: bool) -> Table:
 def _step(recording: Recording, step: Step) -> Table:
     stage = recording.stage
     publication = stage.root if step.zone == "." else stage.registry.publication
-    told = [
-        [name, _time(_require(channel.first_told(step.serial)))]
-        for name, channel in publication.channels.items()
-    ]
+    told, seen = [], []
+    for name, channel in publication.channels.items():
+        told.append([name, time_text(_require(channel.first_told(step.serial)))])
+        for address in channel.running.server.addresses:
+            first = recording.sightings.first_at_or_after(address, step.serial)
+            if first is not None:
+                seen.append([address, time_text(first)])
     return {
-        "at": _time(step.at),
+        "at": time_text(step.at),
         "name": step.name,
         "zone": step.zone,
         "serial": step.serial,
         "detail": step.detail,
-        "told": [list(pair) for pair in told],
+        "told": told,
+        "first_seen": seen,
     }
 
 
@@ -268,9 +227,9 @@ def _servers(recording: Recording) -> Iterable[Table]:
             )
             for act, seen, serial in acts:
                 if serial is not None:
-                    table[f"told_to_{act}"] = _time(_require(channel.first_told(serial)))
+                    table[f"told_to_{act}"] = time_text(_require(channel.first_told(serial)))
                     first = sightings.first_at_or_after(address, serial)
-                    table[f"first_seen_{seen}"] = _time(_require(first))
+                    table[f"first_seen_{seen}"] = time_text(_require(first))
             yield table
 
 
@@ -304,8 +263,8 @@ def _observed(recording: Recording) -> Table:
     }
     times = [o.received for o in failed if o.received is not None]
     if times:
-        table["first_servfail"] = _time(min(times))
-        table["last_servfail"] = _time(max(times))
+        table["first_servfail"] = time_text(min(times))
+        table["last_servfail"] = time_text(max(times))
     return table
 
 
@@ -318,7 +277,7 @@ def _serials(publication: Publication) -> Iterable[Table]:
     for version in publication.versions:
         table: Table = {
             "serial": version.serial,
-            "made": _time(version.made),
+            "made": time_text(version.made),
             "phase": version.phase,
         }
         for rdtype, owners in version.bad.items():
@@ -343,28 +302,8 @@ def _signatures(publication: Publication) -> str:
     for m in made:
         verifies = m.key.label not in publication.unpublished
         row: list[Plain] = [m.owner.to_text(), m.rdtype.name, m.serial, m.key.label, verifies]
-        lines.append(f"  {_value([*row, m.digest])},")
+        lines.append(f"  {value_text([*row, m.digest])},")
     return "\n".join([*lines, "]", ""])
-
-
-def _table(name: str, table: Table) -> str:
-    head = [f"[{name}]"] if name else []
-    return "\n".join([*head, *(f"{key} = {_value(value)}" for key, value in table.items()), ""])
-
-
-def _value(value: Plain) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _time(at: int) -> str:
-    whole = dt.datetime.fromtimestamp(at // SECOND, dt.UTC)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{at % SECOND:09d}Z"
 
 
 def _require(at: int | None) -> int:
