@@ -1,0 +1,293 @@
+"""The order of the stages: captures to tables, tables to verdicts, verdicts to a report.
+
+The only module that knows more than one stage. Each stage takes tables and gives tables, so a run
+may begin at any stored table.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from forensics.errors import InputError, NoInputError, UsageError
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage's name, octets done and octets in all (0: not known)."""
+
+MARK = "manifest.json"
+"""The file by which a folder is known as this program's own output, which may be replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user may choose; the same options and inputs give the same octets.
+
+    Attributes:
+        trust_anchors: files of DS or DNSKEY records, or IANA's root-anchors.xml; none: the root's
+            built-in anchors.
+        ports: ports that carry DNS besides 53.
+        servers, resolvers: addresses whose role the user knows.
+        start, end: ns since 1970; what lies outside [start, end) is left out.
+        zone: lower case or not; only this zone, those below it, and the chain above it.
+        policy: name of the validator whose clock rules are used.
+    """
+
+    trust_anchors: tuple[str, ...] = ()
+    ports: frozenset[int] = frozenset()
+    servers: frozenset[str] = frozenset()
+    resolvers: frozenset[str] = frozenset()
+    start: int | None = None
+    end: int | None = None
+    zone: str | None = None
+    policy: str = "strict"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        report: the contents of report.json; empty for an ingest.
+        errors: inputs that could not be read at all.
+        damaged: whether anything of an input was lost.
+        counts: packets, messages and so on.
+    """
+
+    report: dict[str, Any] = field(default_factory=dict)
+    errors: tuple[InputError, ...] = ()
+    damaged: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def analyze(
+    paths: Sequence[str],
+    out: str | os.PathLike[str],
+    options: Options,
+    *,
+    figures: bool = True,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Read captures and write the whole report into the folder `out`.
+
+    Raises:
+        UsageError: an option is wrong, or `out` is a folder of something else.
+        NoInputError: not one input could be read.
+    """
+    anchors = _anchors(options)
+    with replacing(Path(out)) as folder:
+        outcome = _ingest(paths, folder / "tables", options, progress)
+        outcome.report = _report(folder / "tables", outcome.errors, anchors, options)
+        _write(outcome.report, folder, figures=figures)
+    return outcome
+
+
+def ingest_dataset(
+    paths: Sequence[str],
+    dataset: str | os.PathLike[str],
+    options: Options,
+    *,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Read captures into a dataset: the folder `dataset` with its `tables/`.
+
+    Raises:
+        UsageError: an option is wrong, or `dataset` is a folder of something else.
+        NoInputError: not one input could be read.
+    """
+    from forensics.archive.manifest import write_manifest
+
+    with replacing(Path(dataset)) as folder:
+        outcome = _ingest(paths, folder / "tables", options, progress)
+        write_manifest(folder, kind="dataset")
+    return outcome
+
+
+def report_dataset(
+    dataset: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    options: Options,
+    *,
+    figures: bool = True,
+) -> Outcome:
+    """Write the report of a dataset without reading the packets again.
+
+    Raises:
+        UsageError: no dataset there, or `out` is a folder of something else.
+    """
+    tables = Path(dataset) / "tables"
+    if not (tables / "captures.parquet").is_file():
+        raise UsageError(f"{dataset}: no dataset; make one with: dns-forensics ingest")
+    anchors = _anchors(options)
+    with replacing(Path(out)) as folder:
+        (folder / "tables").mkdir(parents=True)
+        outcome = Outcome()
+        outcome.report = _report(tables, (), anchors, options, folder / "tables")
+        outcome.damaged = bool(outcome.report["losses"])
+        _write(outcome.report, folder, figures=figures)
+    return outcome
+
+
+@contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """Give a new folder that takes the place of `out` when all went well, and vanishes if not.
+
+    Raises:
+        UsageError: `out` exists and is not a folder that this program wrote.
+    """
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise UsageError(f"{out}: exists and is no folder; name another one with --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+        raise UsageError(f"{out}: a folder that dns-forensics did not write; name another one")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.parent / f".{out.name}.{os.getpid()}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    old = out.parent / f".{out.name}.{os.getpid()}.old"
+    try:
+        yield part
+        if out.is_dir():
+            out.replace(old)
+        part.replace(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _anchors(options: Options) -> list[Any]:
+    """The trust anchors of a run, read before any work is done so that a typing error is cheap."""
+    from forensics.keyring import anchors
+
+    if not options.trust_anchors:
+        return anchors.built_in()
+    return [anchor for path in options.trust_anchors for anchor in anchors.read(path)]
+
+
+def _ingest(
+    paths: Sequence[str], tables: Path, options: Options, progress: Progress | None
+) -> Outcome:
+    from forensics.ingest import ingest
+
+    sizes = {path: _size(path) for path in paths}
+    total = sum(sizes.values())
+    done: dict[str, int] = {}
+
+    def told(path: str, octets: int) -> None:
+        assert progress is not None
+        done[path] = octets
+        progress("reading", sum(done.values()), total)
+
+    try:
+        result = ingest(
+            paths,
+            tables,
+            ports=options.ports,
+            servers=options.servers,
+            resolvers=options.resolvers,
+            start=options.start,
+            end=options.end,
+            progress=told if progress else None,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if not result.captures:
+        raise NoInputError(tuple(result.errors))
+    facts = result.captures
+    return Outcome(
+        errors=tuple(result.errors),
+        damaged=bool(result.errors) or any(capture.losses for capture in facts),
+        counts={
+            "packets": sum(capture.packets for capture in facts),
+            "messages": sum(capture.messages for capture in facts),
+        },
+    )
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
+
+
+def _report(
+    tables: Path,
+    errors: Sequence[InputError],
+    anchors: list[Any],
+    options: Options,
+    new_tables: Path | None = None,
+) -> dict[str, Any]:
+    """From stored tables to the contents of report.json; writes checks and verdicts beside them."""
+    from forensics.archive.tables import iter_batches, read_table, write_table
+    from forensics.keyring import view
+    from forensics.scope import Scope
+    from forensics.testimony.responses import weigh
+    from forensics.timeline.evidence import Evidence
+    from forensics.timeline.story import tell
+    from forensics.validation.judge import judge
+    from forensics.validation.pairs import sighting_pairs
+
+    scope = Scope(options.zone, options.start, options.end)
+    signatures = scope.signatures(read_table(tables, "signatures"))
+    keys = read_table(tables, "keys")
+    places = read_table(tables, "places")
+    captures = read_table(tables, "captures")
+    losses = read_table(tables, "losses")
+
+    def sightings() -> Iterator[Any]:
+        return scope.sightings(iter_batches(tables, "sightings"), signatures)
+
+    def transactions() -> Iterator[Any]:
+        return scope.transactions(iter_batches(tables, "transactions"))
+
+    judgement = judge(
+        signatures,
+        sighting_pairs(sightings()),
+        view.build(keys, places),
+        anchors,
+        policy=options.policy,
+    )
+    for name, table in (("checks", judgement.checks), ("verdicts", judgement.verdicts)):
+        write_table(new_tables or tables, name, table)
+    story = tell(
+        Evidence(
+            captures=captures,
+            losses=losses,
+            places=places,
+            signatures=signatures,
+            keys=keys,
+            checks=judgement.checks,
+            verdicts=judgement.verdicts,
+            transactions=transactions,
+            sightings=sightings,
+            notes=judgement.notes,
+            weigh=weigh,
+        )
+    )
+    return _assemble(captures, losses, errors, story, options)
+
+
+def _assemble(
+    captures: Any, losses: Any, errors: Sequence[InputError], story: Any, options: Options
+) -> dict[str, Any]:
+    """Join what the stages say to the contents of report.json (DESIGN section 5)."""
+    raise NotImplementedError
+
+
+def _write(report: dict[str, Any], folder: Path, *, figures: bool) -> None:
+    from forensics.archive.manifest import write_manifest
+    from forensics.report.writer import write_report
+
+    write_report(report, folder, figures=figures)
+    write_manifest(
+        folder,
+        kind="report",
+        more={
+            "options": report["options"],
+            "inputs": {capture["path"]: capture["sha256"] for capture in report["captures"]},
+        },
+    )
