@@ -5,14 +5,15 @@ Readers of pcap and pcapng find the packets; everything behind that is here, onc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.capture.duplicates import Duplicates, packet_key
 from forensics.capture.facts import CaptureFacts, link_type_name
-from forensics.capture.integers import be16, int64
+from forensics.capture.integers import AHEAD, be16, fetch, int64
 from forensics.capture.link import (
     FIRST_FRAGMENT,
     LATER_FRAGMENT,
@@ -182,18 +183,24 @@ def dissect(
     source_port: Any,
     destination_port: Any,
     flags: Any,
+    key: Any,
     links: Any,
     tally: Any,
-) -> tuple[int, int]:
-    """Find the DNS messages over UDP in packets; return (messages, packets of other traffic).
+) -> tuple[int, int, int]:
+    """Find the DNS messages over UDP in packets.
+
+    Return (messages, packets of other traffic, a number without meaning).
 
     In: octets uint8 (window); packet_* (N); bitmap uint8 (8192) of DNS ports. Out, a row for each
     message: packet int64 (index of its packet), internet int64 (offset of its IP header), and the
-    columns of `MessageBlock`; source and destination come zeroed. links uint8 (65536): set to 1
-    for each link type seen. tally int64 (reasons, 3): losses, with the packet's index as ordinal.
+    columns of `MessageBlock`; source and destination come zeroed; key int64 for `Duplicates`.
+    links uint8 (65536): set to 1 for each link type seen. tally int64 (reasons, 3): losses, with
+    the packet's index as ordinal.
     """
     count = 0
     other = 0
+    ahead = 0
+    touched = 0
     for i in range(len(packet_start)):
         link = int64(packet_link[i])
         size = int64(packet_captured[i])
@@ -203,6 +210,9 @@ def dissect(
         links[link & 0xFFFF] = 1
         begin = packet_start[i]
         end = begin + size
+        if begin >= ahead:
+            touched += fetch(octets, begin)
+            ahead = begin + AHEAD
         at = network(octets, begin, end, link)
         if at < 0:
             if at == NOT_IP:
@@ -256,8 +266,22 @@ def dissect(
             flag = _CUT
             _lose(tally, _MESSAGE_CUT, full - held, i)
         flags[count] = flag
+        key[count] = packet_key(octets, at, here)
         count += 1
-    return count, other
+    return count, other, touched
+
+
+_COLUMNS: Final = tuple(
+    one.name
+    for one in fields(MessageBlock)
+    if one.name not in {"octets", "capture", "identities"}
+)
+
+
+def _without(block: MessageBlock, gone: NDArray[np.bool_]) -> MessageBlock:
+    """The block without the messages that are marked."""
+    rows = np.flatnonzero(~gone)
+    return replace(block, **{name: getattr(block, name)[rows] for name in _COLUMNS})
 
 
 class Dissector:
@@ -267,6 +291,7 @@ class Dissector:
         self._facts = facts
         self._bitmap = port_map(ports)
         self._links = np.zeros(65536, dtype=np.uint8)
+        self._duplicates = Duplicates()
 
     def block(self, octets: NDArray[np.uint8], base: int, packets: Packets) -> MessageBlock:
         """Find the messages of `packets` in the window `octets` that begins at offset `base`."""
@@ -283,8 +308,9 @@ class Dissector:
         source_port = np.empty(number, np.uint16)
         destination_port = np.empty(number, np.uint16)
         flags = np.empty(number, np.uint8)
+        key = np.empty(number, np.int64)
         tally = new_tally()
-        count, other = dissect(
+        count, other, _ = dissect(
             octets,
             packets.start,
             packets.captured,
@@ -301,18 +327,18 @@ class Dissector:
             source_port,
             destination_port,
             flags,
+            key,
             self._links,
             tally,
         )
         facts.packets += number
         facts.other += other
-        facts.messages += count
         if number:
             facts.saw_times(int(packets.time.min()), int(packets.time.max()))
             facts.saw_link_types(np.flatnonzero(self._links).tolist())
         self._count_losses(tally, base, packets, first_frame)
         index = packet[:count]
-        return MessageBlock(
+        block = MessageBlock(
             octets=octets,
             start=start[:count],
             captured=captured[:count],
@@ -330,6 +356,18 @@ class Dissector:
             flags=flags[:count],
             capture=facts.number,
         )
+        repeated = self._duplicates.mark(
+            octets, block.time, internet[:count], block.start, block.captured, key[:count]
+        )
+        if repeated is not None:
+            facts.duplicates += int(repeated.sum())
+            block = _without(block, repeated)
+        facts.messages += len(block)
+        return block
+
+    def leave(self, octets: NDArray[np.uint8]) -> None:
+        """Prepare for the next window; `octets` is the one that ends here."""
+        self._duplicates.leave(octets)
 
     def _count_losses(
         self, tally: NDArray[np.int64], base: int, packets: Packets, first_frame: int

@@ -14,7 +14,7 @@ import numpy as np
 from forensics import limits
 from forensics.capture.containers import Stream
 from forensics.capture.facts import CaptureFacts
-from forensics.capture.integers import u32
+from forensics.capture.integers import AHEAD, fetch, u32
 from forensics.capture.losses import Reason
 from forensics.capture.packets import Dissector, Packets
 from forensics.wire.blocks import MessageBlock
@@ -64,20 +64,27 @@ def index(
     captured: Any,
     wire: Any,
     time: Any,
-) -> tuple[int, int, int]:
-    """Walk records from offset `at`; return (packets, offset reached, `_MORE`/`_FULL`/`_ABSURD`).
+) -> tuple[int, int, int, int]:
+    """Walk records from offset `at`.
+
+    Return (packets, offset reached, `_MORE`, `_FULL` or `_ABSURD`, a number without meaning).
 
     `header` is the octets of a record header, `unit` the ns of its sub-second field, `longest` the
     longest believed packet. Out: the columns of `Packets`.
     """
     count = 0
     end = len(octets)
+    ahead = at
+    touched = 0
     while at + header <= end:
         if count == len(start):
-            return count, at, _FULL
+            return count, at, _FULL, touched
+        if at >= ahead:
+            touched += fetch(octets, at)
+            ahead = at + AHEAD
         size = u32(octets, at + 8, big)
         if size > longest:
-            return count, at, _ABSURD
+            return count, at, _ABSURD, touched
         if at + header + size > end:
             break
         full = u32(octets, at + 12, big)
@@ -88,7 +95,7 @@ def index(
         time[count] = seconds * limits.SECOND + u32(octets, at + 4, big) * unit
         count += 1
         at += header + size
-    return count, at, _MORE
+    return count, at, _MORE, touched
 
 
 @kernel
@@ -143,7 +150,7 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
     while True:
         octets = stream.octets
         packets = Packets.empty(min(limits.BLOCK_MESSAGES, (len(octets) - at) // header + 1))
-        count, reached, state = index(
+        count, reached, state, _ = index(
             octets,
             at,
             big,
@@ -166,9 +173,11 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
         if state == _MORE:
             if stream.final:
                 break
+            dissector.leave(octets)
             stream.advance(at)
             at = 0
             continue
+        dissector.leave(octets)
         stream.advance(at, limits.RESYNC_OCTETS + 2 * (limits.RECORD_OCTETS + header))
         octets = stream.octets
         size = int(np.frombuffer(octets[8:12].tobytes(), ">u4" if big else "<u4")[0])
