@@ -1,0 +1,318 @@
+"""The walk over the transactions: whom each incident hurt, and what became of every lookup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics import vocabulary
+from forensics.timeline import lookups, triage
+from forensics.timeline.lineage import ZoneFinder, child_label
+from forensics.timeline.lookups import Lookups
+from forensics.timeline.moments import Moment
+from forensics.timeline.sketch import Distinct, hash_values, mix
+
+BIN_KEPT: Final = 2**10
+"""Hashes kept per bin of the series to tell retries from new lookups: exact up to 1,024."""
+
+SAMPLE_NAMES: Final = 64
+"""Names kept per resolver and extended error as examples, the first in sorted order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A zone and the time in which its incident could hurt, ns, inclusive."""
+
+    zone: str
+    begin: int
+    end: int
+
+
+@dataclass(slots=True)
+class Resolver:
+    """What one resolver (address and dnstap identity) answered for names of an incident."""
+
+    servfail: int = 0
+    answered: int = 0
+    ede: dict[int, int] = field(default_factory=dict)
+    first_servfail: Moment | None = None
+    last_servfail: Moment | None = None
+
+
+@dataclass(slots=True)
+class Impact:
+    """Whom an incident hurt, from client-side transactions in its window.
+
+    Attributes:
+        transactions, servfail: lookups at or under the zone, and those that failed.
+        retries: retransmissions beside them.
+        signed, unsigned: failed lookups of names in signed zones, and in unsigned ones below.
+        names, clients, zones: distinct among the failed.
+        resolvers: by (address, identity).
+        first_failure, last_failure: SERVFAIL responses to clients.
+    """
+
+    transactions: int = 0
+    servfail: int = 0
+    retries: int = 0
+    signed: int = 0
+    unsigned: int = 0
+    names: Distinct = field(default_factory=Distinct)
+    clients: Distinct = field(default_factory=Distinct)
+    zones: Distinct = field(default_factory=Distinct)
+    resolvers: dict[tuple[str, str], Resolver] = field(default_factory=dict)
+    first_failure: Moment | None = None
+    last_failure: Moment | None = None
+
+
+@dataclass(slots=True)
+class Claim:
+    """SERVFAIL with one extended error by one resolver, where no incident explains it."""
+
+    count: int
+    first: Moment
+    last: Moment
+    names: list[str]
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What the walk over all transactions found.
+
+    Attributes:
+        impacts: one an incident, in their order.
+        triage: counts for client-side and other transactions.
+        queries, responses: how many were captured.
+        client_side: how many lookups were between clients and resolvers.
+        bins: bin number to noerror, nxdomain, servfail, other, retransmitted.
+        failures: (bin number, rcode kind) to the distinct failed lookups.
+        claims: by (resolver, EDE).
+    """
+
+    impacts: list[Impact]
+    triage: tuple[dict[str, int], dict[str, int]]
+    queries: int = 0
+    responses: int = 0
+    client_side: int = 0
+    bins: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+    failures: dict[tuple[int, int], Distinct] = field(default_factory=dict)
+    claims: dict[tuple[str, int], Claim] = field(default_factory=dict)
+
+
+def walk(
+    batches: Iterator[Any],
+    windows: Sequence[Window],
+    signed: Iterable[str],
+    origin: int,
+    width: int,
+) -> Traffic:
+    """Walk over the transactions once.
+
+    Args:
+        batches: of schemas.TRANSACTIONS.
+        windows: of the incidents, in their order.
+        signed: names of the zones known to be signed.
+        origin, width: start and width of the bins of the series, ns.
+    """
+    traffic = Traffic([Impact() for _ in windows], (triage.empty(), triage.empty()))
+    finder = ZoneFinder(window.zone for window in windows)
+    known = frozenset(signed)
+    chains = [frozenset(finder.chain(number)) for number in range(len(finder.zones))]
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        rows = lookups.read(batch)
+        traffic.queries += int(rows.query.sum())
+        traffic.responses += int(rows.response.sum())
+        zone = lookups.zone_numbers(finder, rows.name)
+        broken = np.zeros(len(zone), dtype=bool)
+        for window, impact in zip(windows, traffic.impacts, strict=True):
+            number = finder.number(window.zone)
+            below = np.array([*(number in chain for chain in chains), False], dtype=bool)
+            inside = below[zone] & (rows.instant >= window.begin) & (rows.instant <= window.end)
+            broken |= inside
+            _hurt(impact, rows, np.flatnonzero(inside & rows.client_side), window.zone, known)
+        traffic.client_side += int((rows.client_side & ~rows.again).sum())
+        for side, counts in zip((rows.client_side, ~rows.client_side), traffic.triage, strict=True):
+            triage.count(counts, rows, side & ~rows.again, broken)
+        _bin(traffic, rows, origin, width)
+        _claim(traffic, rows, broken)
+    return traffic
+
+
+def _hurt(
+    impact: Impact, rows: Lookups, at: NDArray[np.int64], zone: str, signed: frozenset[str]
+) -> None:
+    """Add the rows `at` of a batch to an incident's impact."""
+    impact.retries += int(rows.again[at].sum())
+    at = at[~rows.again[at]]
+    if not len(at):
+        return
+    impact.transactions += len(at)
+    failed = at[rows.rcode[at] == vocabulary.SERVFAIL]
+    _note_resolvers(impact, rows, at)
+    if not len(failed):
+        return
+    impact.servfail += len(failed)
+    order = failed[np.lexsort((rows.where[failed], rows.instant[failed]))]
+    impact.first_failure = _least(impact.first_failure, _moment(rows, order[0]))
+    impact.last_failure = _most(impact.last_failure, _moment(rows, order[-1]))
+    impact.names.add(hash_values(rows.name.values)[np.unique(rows.name.codes[failed])])
+    impact.clients.add(hash_values(rows.client.values)[np.unique(rows.client.codes[failed])])
+    codes, counts = np.unique(rows.name.codes[failed], return_counts=True)
+    below = []
+    for name, count in zip(rows.name.values.take(_indices(codes)).to_pylist(), counts, strict=True):
+        cut, is_signed = zone_below(name, zone, signed)
+        impact.signed += int(count) * is_signed
+        impact.unsigned += int(count) * (not is_signed)
+        if cut is not None:
+            below.append(cut)
+    if below:
+        import pyarrow as pa
+
+        impact.zones.add(np.unique(hash_values(pa.array(below))))
+
+
+def zone_below(name: str, zone: str, signed: frozenset[str]) -> tuple[str | None, bool]:
+    """Give the zone below `zone` that a name stands in, as far as can be told, and if it is signed.
+
+    Below the root and top-level domains each label is taken for a delegation; elsewhere only a
+    zone that was seen signed is known to be one.
+    """
+    child = child_label(name, zone)
+    if child is None:
+        return None, True
+    closest: str | None = name
+    while closest is not None and closest != zone:
+        if closest in signed:
+            return child if zone.count(".") <= 1 else closest, True
+        closest = closest if closest == child else _up(closest)
+        if closest == child:
+            break
+    if child in signed:
+        return child, True
+    return (child, False) if zone.count(".") <= 1 else (None, True)
+
+
+def _up(name: str) -> str | None:
+    """Give the name above."""
+    from forensics.timeline.lineage import parent
+
+    return parent(name)
+
+
+def _note_resolvers(impact: Impact, rows: Lookups, at: NDArray[np.int64]) -> None:
+    """Count what each resolver answered."""
+    at = at[rows.response[at]]
+    if not len(at):
+        return
+    keys = np.stack(
+        [rows.server.codes[at], rows.identity.codes[at], rows.rcode[at], rows.ede[at]]
+    )
+    found, inverse, counts = np.unique(keys, axis=1, return_inverse=True, return_counts=True)
+    inverse = inverse.reshape(-1)
+    for number, (server, identity, rcode, ede) in enumerate(found.T.tolist()):
+        name = "" if identity < 0 else rows.identity.values[identity].as_py()
+        key = (rows.server.values[server].as_py() if server >= 0 else "?", name)
+        resolver = impact.resolvers.setdefault(key, Resolver())
+        if ede >= 0:
+            resolver.ede[ede] = resolver.ede.get(ede, 0) + int(counts[number])
+        if rcode == vocabulary.SERVFAIL:
+            resolver.servfail += int(counts[number])
+            mine = at[inverse == number]
+            mine = mine[np.lexsort((rows.where[mine], rows.instant[mine]))]
+            resolver.first_servfail = _least(resolver.first_servfail, _moment(rows, mine[0]))
+            resolver.last_servfail = _most(resolver.last_servfail, _moment(rows, mine[-1]))
+        elif rcode in {0, vocabulary.NXDOMAIN}:
+            resolver.answered += int(counts[number])
+
+
+def _bin(traffic: Traffic, rows: Lookups, origin: int, width: int) -> None:
+    """Add the client-side rows to the series."""
+    at = np.flatnonzero(rows.client_side)
+    if not len(at):
+        return
+    kind = np.full(len(at), 3, dtype=np.int64)
+    kind[rows.rcode[at] == 0] = 0
+    kind[rows.rcode[at] == vocabulary.NXDOMAIN] = 1
+    kind[rows.rcode[at] == vocabulary.SERVFAIL] = 2
+    kind[rows.again[at]] = 4
+    number = (rows.begin[at] - origin) // width
+    base = int(number.min())
+    flat = np.bincount((number - base) * 5 + kind, minlength=5) if np.ptp(number) < 2**20 else None
+    if flat is None:
+        return
+    sums = np.append(flat, np.zeros(-len(flat) % 5, dtype=np.int64)).reshape(-1, 5)
+    for step in np.flatnonzero(sums.any(axis=1)).tolist():
+        held = traffic.bins.setdefault(base + step, np.zeros(5, dtype=np.int64))
+        held += sums[step]
+    failed = np.flatnonzero((kind == 2) | (kind == 3))
+    if not len(failed):
+        return
+    hashes = mix(
+        _of(rows.client, at[failed]), _of(rows.name, at[failed]), rows.qtype[at[failed]].astype("u8")
+    )
+    cell = number[failed] * 5 + kind[failed]
+    order = np.argsort(cell, kind="stable")
+    starts = np.flatnonzero(np.r_[True, cell[order][1:] != cell[order][:-1]])
+    for part in np.split(order, starts[1:]):
+        step, what = divmod(int(cell[part[0]]), 5)
+        held_hashes = traffic.failures.setdefault((step, what), Distinct(BIN_KEPT))
+        held_hashes.add(np.unique(hashes[part]))
+
+
+def _of(column: lookups.Coded, at: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Give the hashes of the texts of some rows, 0 for null."""
+    table = hash_values(column.values)
+    codes = column.codes[at]
+    if not len(table):
+        return np.zeros(len(at), dtype=np.uint64)
+    return np.where(codes >= 0, table[np.maximum(codes, 0)], np.uint64(0))
+
+
+def _claim(traffic: Traffic, rows: Lookups, broken: NDArray[np.bool_]) -> None:
+    """Note what resolvers say of validation where no incident explains it."""
+    claims = np.isin(rows.ede, sorted(lookups.VALIDATION_EDES)) & ~broken & rows.client_side
+    at = np.flatnonzero(claims & (rows.rcode == vocabulary.SERVFAIL) & ~rows.again)
+    if not len(at):
+        return
+    at = at[np.lexsort((rows.where[at], rows.instant[at]))]
+    for server, ede in sorted(set(zip(rows.server.codes[at], rows.ede[at], strict=True))):
+        mine = at[(rows.server.codes[at] == server) & (rows.ede[at] == ede)]
+        names = rows.name.values.take(_indices(np.unique(rows.name.codes[mine]))).to_pylist()
+        address = rows.server.values[int(server)].as_py() if server >= 0 else "?"
+        key = (address, int(ede))
+        first, last = _moment(rows, mine[0]), _moment(rows, mine[-1])
+        held = traffic.claims.get(key)
+        if held is None:
+            held = traffic.claims[key] = Claim(0, first, last, [])
+        held.count += len(mine)
+        held.first, held.last = min(held.first, first), max(held.last, last)
+        held.names = sorted({*held.names, *(name for name in names if name)})[:SAMPLE_NAMES]
+
+
+def _indices(codes: NDArray[np.int64]) -> Any:
+    """Give codes as an Arrow array to take by; -1 becomes null."""
+    import pyarrow as pa
+
+    return pa.array(codes, mask=codes < 0)
+
+
+def _moment(rows: Lookups, at: int) -> Moment:
+    """Give the moment of a row's response."""
+    where = int(rows.where[at])
+    return Moment(int(rows.instant[at]), where >> 32, where & 0xFFFFFFFF)
+
+
+def _least(held: Moment | None, moment: Moment) -> Moment:
+    """Give the earlier one."""
+    return moment if held is None else min(held, moment)
+
+
+def _most(held: Moment | None, moment: Moment) -> Moment:
+    """Give the later one."""
+    return moment if held is None else max(held, moment)

@@ -1,0 +1,125 @@
+"""The sightings with their verdicts, batch by batch: who said it, and was it good or bad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.timeline.columns import integers
+from forensics.timeline.evidence import Catalog, Evidence, Judge, Places
+from forensics.timeline.kernels import BAD, GOOD, NEITHER
+from forensics.vocabulary import SightingFlag, Status
+
+AUTHORITY: Final = 0
+RESOLVER: Final = 1
+
+NEVER_ACCUSE: Final = int(SightingFlag.TC | SightingFlag.CUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """N sightings with what they say; arrays of length N.
+
+    Attributes:
+        signature, serial: int64. place: int64, `Places.same` of the responder.
+        time, where: int64, ns, and capture << 32 | frame.
+        side: int64, AUTHORITY or RESOLVER: the part that the responder played.
+        status: uint8, vocabulary.Status as the verdict says.
+        outcome: uint8, GOOD, BAD or NEITHER after the rules on what may accuse.
+        reason: uint8, index into vocabulary.REASONS.
+        weak: bool, the verdict's confidence.
+        zone: int32, index into the judge's zones, of the broken link.
+        paired: bool, the query of the response is in the capture.
+        stray: bool, flagged UNPAIRED.
+    """
+
+    signature: NDArray[np.int64]
+    place: NDArray[np.int64]
+    serial: NDArray[np.int64]
+    time: NDArray[np.int64]
+    where: NDArray[np.int64]
+    side: NDArray[np.int64]
+    status: NDArray[np.uint8]
+    outcome: NDArray[np.uint8]
+    reason: NDArray[np.uint8]
+    weak: NDArray[np.bool_]
+    zone: NDArray[np.int32]
+    paired: NDArray[np.bool_]
+    stray: NDArray[np.bool_]
+
+
+def judge_of(evidence: Evidence) -> Judge:
+    """Give the index over the verdicts, built where the caller gave none."""
+    if evidence.judge is not None:
+        return evidence.judge
+    from forensics.wire.verdicts import VerdictIndex
+
+    judge: Judge = VerdictIndex(evidence.verdicts)
+    return judge
+
+
+def judged(
+    evidence: Evidence,
+    judge: Judge,
+    catalog: Catalog,
+    places: Places,
+    asked: NDArray[np.bool_] | None = None,
+) -> Iterator[Judged]:
+    """Give every sighting with its verdict.
+
+    Args:
+        evidence, judge, catalog, places: the evidence as read.
+        asked: bool (P), places whose queries the capture holds: a stray response of theirs never
+            accuses. None: not known yet, strays keep their outcome.
+    """
+    unsure = bool(judge.later.any())
+    for batch in evidence.sightings():
+        if not batch.num_rows:
+            continue
+        signature, place = integers(batch["signature"]), integers(batch["place"])
+        time, flags = integers(batch["time"]), integers(batch["flags"])
+        known = (signature < len(catalog.signer)) & (place < len(places.server))
+        if not known.all():
+            batch = batch.filter(_mask(known))  # noqa: PLW2901 - a row of no table says nothing
+            signature, place, time, flags = signature[known], place[known], time[known], flags[known]
+        status, reason, weak, zone = judge.codes(signature, place, time)
+        judged_at, place = place, places.same[place]
+        outcome = np.full(len(status), NEITHER, dtype=np.uint8)
+        outcome[(status == Status.SECURE) | (status == Status.VALID)] = GOOD
+        if unsure:
+            # A key set seen only later holds the key (DESIGN section 4): not called good.
+            row = judge.find(signature, judged_at, time)
+            outcome[(row >= 0) & judge.later[row] & (outcome == GOOD)] = NEITHER
+        stray = (flags & int(SightingFlag.UNPAIRED)) != 0
+        accuses = (status == Status.BOGUS) & ((flags & NEVER_ACCUSE) == 0)
+        if asked is not None:
+            accuses &= ~(stray & asked[place])
+        outcome[accuses] = BAD
+        acts = (flags & int(SightingFlag.AUTHORITY)) != 0
+        forwards = (flags & int(SightingFlag.RA | SightingFlag.AA)) == int(SightingFlag.RA)
+        yield Judged(
+            signature=signature,
+            place=place,
+            serial=integers(batch["serial"]),
+            time=time,
+            where=integers(batch["capture"]) << 32 | integers(batch["frame"]),
+            side=np.where(~acts & (forwards | places.resolver[place]), RESOLVER, AUTHORITY),
+            status=status,
+            outcome=outcome,
+            reason=reason,
+            weak=weak,
+            zone=zone,
+            paired=(flags & int(SightingFlag.DO_KNOWN)) != 0,
+            stray=stray,
+        )
+
+
+def _mask(keep: NDArray[np.bool_]) -> Any:
+    """Give an Arrow mask."""
+    import pyarrow as pa
+
+    return pa.array(keep)

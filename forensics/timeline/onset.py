@@ -1,0 +1,315 @@
+"""The third walk: between which two sightings each stratum went bad, and was good again.
+
+A good answer proves a healthy state only where it shows the state before the fault: in the .de
+outage a third of the new signatures were good, and old ones stayed good beside the bad. So:
+
+- *The same signature was good before* (it ran out, or a key or DS changed): the last good sighting
+  of a signature that the same event made bad.
+- Else the fault came *with new data*. Where the place's SOA serials are known, only what was seen
+  before the first sighting of the serial under which the first bad stood counts; where they are
+  not, the same RRset's last good sighting, else the stratum's.
+
+Recovery is the mirror: the first good sighting that shows a newer state than the last bad one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics import vocabulary
+from forensics.timeline.columns import coded, integers
+from forensics.timeline.evidence import Catalog, Evidence, Judge, Places
+from forensics.timeline.judged import AUTHORITY, judged
+from forensics.timeline.kernels import (
+    GOOD,
+    OTHER_STATE,
+    SAME_RRSET,
+    SAME_SIGNATURE,
+    SUSPECT,
+    is_newer,
+    resolve,
+)
+from forensics.timeline.moments import FAR, Moment
+from forensics.timeline.strata import Case, Cell, assign, rows_of_cases
+
+EXPIRED: Final = vocabulary.REASON_CODE["signature-expired"]
+
+
+@dataclass(slots=True)
+class Stratum:
+    """A place × signer × class of records that went bad, with its brackets.
+
+    Attributes:
+        place, side, signer, record_class: which.
+        good, bad: sightings in the time of the episode.
+        first_bad, last_bad: the outermost bad sightings.
+        last_good, first_good: the brackets' other ends; None: not in the capture.
+        types: types of the bad signatures.
+        state, next_state: SOA serial under which the first and last bad stood, 0: not known.
+        divide, next_divide: instants before which, from which on, a good sighting shows another
+            state where its response shows no serial.
+    """
+
+    place: int
+    side: int
+    signer: int
+    record_class: int
+    good: int
+    bad: int
+    first_bad: Moment
+    last_bad: Moment
+    last_good: Moment | None = None
+    first_good: Moment | None = None
+    types: set[int] = field(default_factory=set)
+    state: int = 0
+    next_state: int = 0
+    divide: int = 0
+    next_divide: int = 0
+
+
+Span = tuple[int, int, int]
+"""An SOA serial with the first and last time that it was seen at a place, ns."""
+
+
+def strata(case: Case) -> list[Stratum]:
+    """Reduce the cells of a case to its strata that went bad, in order of place and class."""
+    spans: dict[tuple[int, int, int], dict[int, Span]] = {}
+    groups: dict[tuple[int, int, int, int], list[Cell]] = {}
+    for cell in case.cells:
+        groups.setdefault((cell.place, cell.side, cell.signer, cell.record_class), []).append(cell)
+        if cell.serial:
+            held = spans.setdefault((cell.place, cell.side, cell.signer), {})
+            first, last = cell.first_seen.time, cell.last_seen.time
+            _, low, high = held.get(cell.serial, (cell.serial, first, last))
+            held[cell.serial] = (cell.serial, min(low, first), max(high, last))
+    found = []
+    for key, cells in sorted(groups.items()):
+        bad = [cell for cell in cells if cell.bad]
+        if not bad:
+            continue
+        first = min(bad, key=lambda cell: cell.first_bad or cell.first_seen)
+        last = max(bad, key=lambda cell: cell.last_bad or cell.last_seen)
+        assert first.first_bad is not None
+        assert last.last_bad is not None
+        known = list(spans.get(key[:3], {}).values())
+        stratum = Stratum(
+            *key,
+            good=sum(cell.good for cell in cells),
+            bad=sum(cell.bad for cell in bad),
+            first_bad=first.first_bad,
+            last_bad=last.last_bad,
+            types={cell.type for cell in bad},
+        )
+        stratum.state, stratum.divide = state_before(known, first.first_bad.time, first.serial)
+        stratum.next_state, stratum.next_divide = state_after(
+            known, last.last_bad.time, last.serial
+        )
+        found.append(stratum)
+    return found
+
+
+def _covering(known: list[Span], time: int) -> int:
+    """Give the serial in force at `time` as its sightings before and after prove; 0: none."""
+    covering = [span for span in known if span[1] <= time <= span[2]]
+    return max(covering, key=lambda span: (span[1], span[0]))[0] if covering else 0
+
+
+def state_before(known: list[Span], time: int, serial: int) -> tuple[int, int]:
+    """Give the serial of the first bad, and before which instant another state was served.
+
+    Args:
+        known: SOA serials seen at the place.
+        time: of the first bad sighting, ns.
+        serial: shown by its response, 0: none.
+    """
+    serial = serial or _covering(known, time)
+    if serial:
+        return serial, min([time, *(span[1] for span in known if span[0] == serial)])
+    earlier = [span[2] for span in known if span[2] < time]
+    return 0, (max(earlier) + 1 if earlier else time)
+
+
+def state_after(known: list[Span], time: int, serial: int) -> tuple[int, int]:
+    """Give the serial of the last bad, and from which instant on a newer state was served."""
+    serial = serial or _covering(known, time)
+    if serial:
+        newer = [span for span in known if is_newer(span[0], serial) and span[2] > time]
+        return serial, min((max(span[1], time + 1) for span in newer), default=FAR)
+    later = [span[1] for span in known if span[1] > time]
+    return 0, min(later, default=time + 1)
+
+
+def bracket(
+    cases: list[Case],
+    evidence: Evidence,
+    judge: Judge,
+    catalog: Catalog,
+    places: Places,
+    asked: NDArray[np.bool_],
+) -> list[list[Stratum]]:
+    """Find the brackets of every stratum of one rank of cases by one walk over the sightings.
+
+    Returns:
+        The strata of each case, in the order of `cases`.
+    """
+    found = [strata(case) for case in cases]
+    flat = [stratum for held in found for stratum in held]
+    if not flat:
+        return found
+    owner = assign(cases, catalog)
+    lookup = _Lookup(flat)
+    suspects = _suspects(evidence, catalog, {case.episode.zone for case in cases})
+    reasons = {
+        spell.first.signature: spell.reason for case in cases for spell in case.episode.spells
+    }
+    expired = np.array([reasons.get(held.first_bad.signature) == EXPIRED for held in flat])
+    frames = np.array(
+        [_frame(stratum, catalog, bool(out)) for stratum, out in zip(flat, expired, strict=True)],
+        dtype=np.int64,
+    )
+    before = np.full((len(flat), 4, 3), -1, dtype=np.int64)
+    after = before.copy()
+    for rows in judged(evidence, judge, catalog, places, asked):
+        at, _, outcome = rows_of_cases(rows, cases, owner, judge, catalog)
+        at = at[outcome == GOOD]
+        signature = rows.signature[at]
+        stratum = lookup.find(
+            rows.place[at], rows.side[at], catalog.signer[signature], catalog.record_class[signature]
+        )
+        at, signature, stratum = (part[stratum >= 0] for part in (at, signature, stratum))
+        rank = np.where(suspects[signature], 0, -1)
+        rank = np.where(expired[stratum], catalog.expiration[signature], rank)
+        resolve(
+            stratum, catalog.family[signature], rows.serial[at], rank, rows.time[at],
+            rows.where[at], signature, frames, before, after,
+        )  # fmt: skip
+    for number, stratum in enumerate(flat):
+        stratum.last_good = last_good(stratum, _moments(before[number]))
+        stratum.first_good = first_good(stratum, _moments(after[number]))
+    return found
+
+
+def _frame(stratum: Stratum, catalog: Catalog, expired: bool) -> list[list[int]]:
+    """Give one row of `kernels.resolve`'s frames."""
+    first, last = stratum.first_bad, stratum.last_bad
+    limit = int(catalog.expiration[first.signature]) if expired else 0
+    return [
+        [
+            first.time, first.signature, int(catalog.family[first.signature]),
+            limit, stratum.state, stratum.divide,
+        ],
+        [
+            last.time, last.signature, int(catalog.family[last.signature]),
+            -1 if expired else 0, stratum.next_state, stratum.next_divide,
+        ],
+    ]  # fmt: skip
+
+
+def _suspects(evidence: Evidence, catalog: Catalog, zones: set[str]) -> NDArray[np.bool_]:
+    """Tell which signatures some verdict calls bogus through one of `zones`."""
+    found = np.zeros(len(catalog.signer), dtype=bool)
+    status, zone = coded(evidence.verdicts["status"]), coded(evidence.verdicts["zone"])
+    bogus = np.array([value == "bogus" for value in status.values.to_pylist()], dtype=bool)
+    broken = np.array([value in zones for value in zone.values.to_pylist()], dtype=bool)
+    chosen = status.lookup(bogus, absent=False) & zone.lookup(broken, absent=False)
+    found[integers(evidence.verdicts["signature"])[chosen.astype(bool)]] = True
+    return found
+
+
+class _Lookup:
+    """From (place, side, signer, class) to the number of a stratum, for arrays."""
+
+    def __init__(self, flat: list[Stratum]) -> None:
+        """Sort the strata by their packed key."""
+        keys = np.array(
+            [self.pack(s.place, s.side, s.signer, s.record_class) for s in flat], dtype=np.int64
+        )
+        self.order = np.argsort(keys)
+        self.keys = keys[self.order]
+
+    @staticmethod
+    def pack(place: int, side: int, signer: int, record_class: int) -> int:
+        """Pack a key: 17 bits of place, 1 of side, 4 of class, the rest signer."""
+        return ((signer << 17 | place) << 1 | side) << 4 | record_class
+
+    def find(
+        self,
+        place: NDArray[np.int64],
+        side: NDArray[np.int64],
+        signer: NDArray[np.int64],
+        record_class: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Give the number of the stratum of each of N rows, -1: none that went bad."""
+        keys = ((signer << 17 | place) << 1 | side) << 4 | record_class
+        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return np.where(self.keys[at] == keys, self.order[at], -1).astype(np.int64)
+
+
+def _moments(rows: NDArray[np.int64]) -> list[Moment | None]:
+    """Give the four candidates of a stratum."""
+    return [
+        None if where < 0 else Moment(time, where >> 32, where & 0xFFFFFFFF, signature)
+        for time, where, signature in rows.tolist()
+    ]
+
+
+def last_good(stratum: Stratum, found: list[Moment | None]) -> Moment | None:
+    """Choose the sighting that proves the healthy state before the first bad."""
+    proofs = [moment for moment in (found[SAME_SIGNATURE], found[SUSPECT]) if moment is not None]
+    if proofs:
+        return max(proofs)
+    if stratum.state or stratum.divide < stratum.first_bad.time:
+        return found[OTHER_STATE]
+    return found[SAME_RRSET] or found[OTHER_STATE]
+
+
+def first_good(stratum: Stratum, found: list[Moment | None]) -> Moment | None:
+    """Choose the sighting that proves the healthy state after the last bad."""
+    proofs = [found[SAME_SIGNATURE], found[SUSPECT], found[SAME_RRSET]]
+    if stratum.next_state or stratum.next_divide > stratum.last_bad.time + 1:
+        proofs.append(found[OTHER_STATE])
+    chosen = [moment for moment in proofs if moment is not None]
+    return min(chosen) if chosen else found[OTHER_STATE]
+
+
+@dataclass(frozen=True, slots=True)
+class Brackets:
+    """Onset and recovery of an incident or of one place; None: not in the capture."""
+
+    last_good: Moment | None
+    first_bad: Moment
+    last_bad: Moment
+    first_good: Moment | None
+
+
+def combine(found: list[Stratum]) -> Brackets:
+    """Combine strata (at least one) to the brackets of what they belong to.
+
+    The onset is that of the stratum that was bad first, held against comparable ones: at the same
+    place before others. It has recovered when each stratum was seen good again.
+    """
+    earliest = min(found, key=lambda stratum: stratum.first_bad)
+    latest = max(found, key=lambda stratum: stratum.last_bad)
+    begin = earliest.last_good
+    if begin is None:
+        goods = [
+            (stratum.place == earliest.place, stratum.last_good)
+            for stratum in found
+            if stratum.last_good is not None
+            and stratum.last_good.time < earliest.first_bad.time
+            and stratum.side == earliest.side
+        ]
+        begin = max(goods)[1] if goods else None
+    recovered = all(stratum.first_good is not None for stratum in found)
+    return Brackets(
+        begin, earliest.first_bad, latest.last_bad, latest.first_good if recovered else None
+    )
+
+
+def authorities(found: list[Stratum], side: int = AUTHORITY) -> list[Stratum]:
+    """Choose the strata of one side."""
+    return [stratum for stratum in found if stratum.side == side]

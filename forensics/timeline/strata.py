@@ -1,0 +1,289 @@
+"""The second walk: sightings of the zones in question, counted by place, record type and serial.
+
+A stratum is a server and instance × the zone that signs × a class of records (DESIGN section 5).
+The cells below it are finer: by type, key tag, algorithm and SOA serial.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics import limits
+from forensics.timeline.evidence import Catalog, Evidence, Judge, Places
+from forensics.timeline.judged import Judged, judged
+from forensics.timeline.kernels import (
+    BAD,
+    FIRST_BAD,
+    FIRST_GOOD,
+    FIRST_SEEN,
+    GOOD,
+    LAST_BAD,
+    LAST_GOOD,
+    LAST_SEEN,
+    NEITHER,
+    tally,
+)
+from forensics.timeline.moments import Moment
+from forensics.timeline.survey import Episode
+
+START_CELLS: Final = 2**8
+
+
+class Cells:
+    """A growing table of cells keyed by three int64, filled by `kernels.tally`."""
+
+    def __init__(self, most: int = limits.TIMELINE_CELLS) -> None:
+        """Start small; `most` cells are held, further rows are counted as `omitted`."""
+        self.most = most
+        self.used = 0
+        self.omitted = 0
+        self._reserve(min(START_CELLS, most))
+
+    def _reserve(self, size: int) -> None:
+        """Make room for `size` cells and lay the used ones out anew."""
+        keys = np.zeros((size, 3), dtype=np.int64)
+        counts = np.zeros((size, 3), dtype=np.int64)
+        moments = np.full((size, 6, 3), -1, dtype=np.int64)
+        if self.used:
+            keys[: self.used] = self.keys[: self.used]
+            counts[: self.used] = self.counts[: self.used]
+            moments[: self.used] = self.moments[: self.used]
+        self.keys, self.counts, self.moments = keys, counts, moments
+        self.slots = np.full(4 * size, -1, dtype=np.int64)
+        if self.used:
+            # The kernel alone knows where a key belongs: it counts each used cell once into
+            # tables of no further use, cell by cell in order, and so fills the slots.
+            rows = self.used
+            nothing = np.full(rows, NEITHER, dtype=np.uint8)
+            zeros = np.zeros(rows, dtype=np.int64)
+            place, group, detail = (np.ascontiguousarray(keys[:rows, part]) for part in range(3))
+            tally(
+                0, place, group, detail, nothing, zeros, zeros, zeros, self.slots,
+                np.zeros_like(keys), np.zeros_like(counts), np.full_like(moments, -1), 0,
+            )  # fmt: skip
+
+    def add(
+        self,
+        key: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+        outcome: NDArray[np.uint8],
+        time: NDArray[np.int64],
+        where: NDArray[np.int64],
+        signature: NDArray[np.int64],
+    ) -> None:
+        """Count N rows."""
+        place, group, detail = (np.ascontiguousarray(part) for part in key)
+        outcome, time = np.ascontiguousarray(outcome), np.ascontiguousarray(time)
+        where, signature = np.ascontiguousarray(where), np.ascontiguousarray(signature)
+        begin = 0
+        while True:
+            begin, self.used = tally(
+                begin, place, group, detail, outcome, time, where, signature,
+                self.slots, self.keys, self.counts, self.moments, self.used,
+            )  # fmt: skip
+            if begin >= len(place):
+                return
+            if len(self.keys) < self.most:
+                self._reserve(min(4 * len(self.keys), self.most))
+            else:
+                self.omitted += 1
+                begin += 1
+
+    def order(self) -> NDArray[np.int64]:
+        """Give the used cells in order of their keys, whatever order they came in."""
+        keys = self.keys[: self.used]
+        return np.lexsort((keys[:, 2], keys[:, 1], keys[:, 0])).astype(np.int64)
+
+
+class Cell(NamedTuple):
+    """Sightings at one place of one signer's type, tag, algorithm and SOA serial (0: unknown)."""
+
+    place: int
+    side: int
+    signer: int
+    type: int
+    tag: int
+    algorithm: int
+    record_class: int
+    serial: int
+    good: int
+    bad: int
+    first_good: Moment | None
+    last_good: Moment | None
+    first_bad: Moment | None
+    last_bad: Moment | None
+    first_seen: Moment
+    last_seen: Moment
+
+
+@dataclass(slots=True)
+class Case:
+    """An episode with what the second walk found for it.
+
+    Attributes:
+        episode: the zone and time.
+        signers: numbers of the signers whose sightings are held against each other: the zone,
+            or where it was never seen bad itself those below that were.
+        cells: in order of place, signer, type, tag, algorithm, serial.
+        below: names of signers below the zone that were bad through it.
+        omitted: sightings that found no room.
+        bins: (place, side, bin number) to good, bad and neither, for the series.
+    """
+
+    episode: Episode
+    signers: list[int]
+    cells: list[Cell] = field(default_factory=list)
+    below: set[str] = field(default_factory=set)
+    omitted: int = 0
+    bins: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
+
+
+def open_cases(found: list[Episode], catalog: Catalog) -> list[list[Case]]:
+    """Give the cases in ranks: within a rank each signer belongs to one case at most."""
+    numbers = {name: number for number, name in enumerate(catalog.signers)}
+    ranks: list[list[Case]] = []
+    taken: list[set[int]] = []
+    for episode in found:
+        seen = {
+            int(catalog.signer[moment.signature])
+            for spell in episode.spells
+            for moment in (spell.first, spell.last)
+        }
+        own = numbers.get(episode.zone, -1)
+        signers = {own} if own in seen else seen
+        rank = next((at for at, held in enumerate(taken) if not held & signers), len(taken))
+        if rank == len(taken):
+            ranks.append([])
+            taken.append(set())
+        ranks[rank].append(Case(episode, sorted(signers)))
+        taken[rank] |= signers
+    return ranks
+
+
+def assign(cases: list[Case], catalog: Catalog) -> NDArray[np.int64]:
+    """Give, for each signer, the number of its case in this rank, -1 for none."""
+    owner = np.full(len(catalog.signers) + 1, -1, dtype=np.int64)
+    for number, case in enumerate(cases):
+        owner[case.signers] = number
+    return owner
+
+
+def rows_of_cases(
+    rows: Judged, cases: list[Case], owner: NDArray[np.int64], judge: Judge, catalog: Catalog
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+    """Choose the rows that a rank of cases is about.
+
+    Returns:
+        at: int64 (K), the rows. case: int64 (K), their case. outcome: uint8 (K), BAD only where
+        the broken link is the case's own zone.
+    """
+    case = owner[catalog.signer[rows.signature]]
+    low = np.array([held.episode.low for held in cases], dtype=np.int64)
+    high = np.array([held.episode.high for held in cases], dtype=np.int64)
+    names = {name: number for number, name in enumerate(judge.zones)}
+    zone = np.array([names.get(held.episode.zone, -2) for held in cases], dtype=np.int64)
+    at = np.flatnonzero(case >= 0)
+    case = case[at]
+    inside = (rows.time[at] >= low[case]) & (rows.time[at] <= high[case])
+    at, case = at[inside], case[inside]
+    outcome = rows.outcome[at].copy()
+    outcome[(outcome == BAD) & (rows.zone[at] != zone[case])] = NEITHER
+    return at, case, outcome
+
+
+def count(
+    cases: list[Case],
+    evidence: Evidence,
+    judge: Judge,
+    catalog: Catalog,
+    places: Places,
+    asked: NDArray[np.bool_],
+    origin: int,
+    width: int,
+) -> None:
+    """Fill the cells and bins of one rank of cases by one walk over the sightings.
+
+    Args:
+        cases: the rank; filled in place.
+        evidence, judge, catalog, places, asked: as in `judged`.
+        origin, width: start and width of the bins of the series, ns.
+    """
+    owner = assign(cases, catalog)
+    groups, group_of = _groups(catalog)
+    cells, bins, below = Cells(), Cells(), Cells()
+    zone_case = _zone_cases(cases, judge)
+    for rows in judged(evidence, judge, catalog, places, asked):
+        at, case, outcome = rows_of_cases(rows, cases, owner, judge, catalog)
+        moments = (rows.time[at], rows.where[at], rows.signature[at])
+        place = rows.place[at] << 1 | rows.side[at]
+        key = (place, group_of[rows.signature[at]], rows.serial[at])
+        cells.add(key, outcome, *moments)
+        bins.add((place, case, (rows.time[at] - origin) // width), outcome, *moments)
+        bad = np.flatnonzero((rows.outcome == BAD) & (zone_case[rows.zone] >= 0))
+        signer = catalog.signer[rows.signature[bad]]
+        zeros = np.zeros(len(bad), dtype=np.int64)
+        moments = (rows.time[bad], rows.where[bad], rows.signature[bad])
+        below.add((zone_case[rows.zone[bad]], signer, zeros), rows.outcome[bad], *moments)
+    for cell in cells.order().tolist():
+        row = _cell(cells, cell, groups, catalog)
+        cases[owner[row.signer]].cells.append(row)
+    for cell in bins.order().tolist():
+        place, number, bucket = bins.keys[cell].tolist()
+        cases[number].bins[place >> 1, place & 1, bucket] = bins.counts[cell].tolist()
+    for cell in below.order().tolist():
+        number, signer, _ = below.keys[cell].tolist()
+        if catalog.signers[signer] != cases[number].episode.zone:
+            cases[number].below.add(catalog.signers[signer])
+    for case in cases:
+        case.omitted = cells.omitted
+
+
+def _zone_cases(cases: list[Case], judge: Judge) -> NDArray[np.int64]:
+    """Give the case of each of the judge's zones; -1 for none, and for no zone (index -1)."""
+    numbers = {case.episode.zone: number for number, case in enumerate(cases)}
+    return np.array([*(numbers.get(zone, -1) for zone in judge.zones), -1], dtype=np.int64)
+
+
+def _groups(catalog: Catalog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number the distinct (signer, type, tag, algorithm).
+
+    Returns:
+        groups: int64 (G), one signature of each. group_of: int64 by signature number.
+    """
+    code = (catalog.signer << 16 | catalog.type) << 24 | catalog.tag << 8 | catalog.algorithm
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    return first.astype(np.int64), inverse.reshape(-1).astype(np.int64)
+
+
+def _cell(cells: Cells, cell: int, groups: NDArray[np.int64], catalog: Catalog) -> Cell:
+    """Give one cell as a row."""
+    place, group, serial = cells.keys[cell].tolist()
+    sample = int(groups[group])
+    held = [
+        None if where < 0 else Moment(time, where >> 32, where & 0xFFFFFFFF, signature)
+        for time, where, signature in cells.moments[cell].tolist()
+    ]
+    first_seen, last_seen = held[FIRST_SEEN], held[LAST_SEEN]
+    assert first_seen is not None
+    assert last_seen is not None
+    return Cell(
+        place=place >> 1,
+        side=place & 1,
+        signer=int(catalog.signer[sample]),
+        type=int(catalog.type[sample]),
+        tag=int(catalog.tag[sample]),
+        algorithm=int(catalog.algorithm[sample]),
+        record_class=int(catalog.record_class[sample]),
+        serial=serial,
+        good=int(cells.counts[cell, GOOD]),
+        bad=int(cells.counts[cell, BAD]),
+        first_good=held[FIRST_GOOD],
+        last_good=held[LAST_GOOD],
+        first_bad=held[FIRST_BAD],
+        last_bad=held[LAST_BAD],
+        first_seen=first_seen,
+        last_seen=last_seen,
+    )
