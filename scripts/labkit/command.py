@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ def main() -> int:
     play.add_argument("work", type=Path)
     play.add_argument("out", type=Path)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if arguments.command == "list":
         for incident in INCIDENTS:
             print(f"{incident.name:20} {incident.headline}")
@@ -53,7 +55,7 @@ def _record(name: str, captures: Path, keep: Path | None) -> int:
         work, out = Path(folder, "work"), Path(folder, "out")
         work.mkdir()
         command = [sys.executable, str(script), "play", name, str(work), str(out)]
-        status = subprocess.run(inside(space, command), check=False).returncode
+        status = _run(inside(space, command))
         if keep:
             shutil.copytree(work, keep, dirs_exist_ok=True, ignore=_sockets)
         if status == 0:
@@ -64,6 +66,17 @@ def _record(name: str, captures: Path, keep: Path | None) -> int:
             for path in sorted(target.iterdir()):
                 print(f"{path.stat().st_size:9}  {name}/{path.name}")
     return status
+
+
+def _run(command: list[str]) -> int:
+    """Run a command; when interrupted, let it stop its servers before the namespace goes."""
+    with subprocess.Popen(command) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
 
 
 def _sockets(folder: str, names: list[str]) -> set[str]:

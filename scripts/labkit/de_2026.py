@@ -45,7 +45,7 @@ async def script(stage: Stage) -> None:
 
     await stage.until(TRUST_ANCHOR_OFF)
     kind = "negative-trust-anchor"
-    await stage.mitigate(MITIGATED.name, kind, ("insecure_add", "de."), ("flush_bogus",))
+    await stage.mitigate(MITIGATED.name, kind, ("insecure_add", "de."), ("flush_zone", "de."))
 
     await stage.until(REPAIR)
     registry.phase = "repaired"
@@ -76,7 +76,7 @@ INCIDENT = Incident(
         ),
         (
             f"{TRUST_ANCHOR_OFF:.0f} s: the operator of `resolver-3.lab` installs a negative "
-            "trust anchor for de. (`unbound-control insecure_add`, `flush_bogus`)"
+            "trust anchor for de. (`unbound-control insecure_add`, `flush_zone`)"
         ),
         (
             f"{REPAIR:.0f} s: the same RRsets are signed by the published key; NSD at once, "

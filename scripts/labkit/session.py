@@ -1,6 +1,7 @@
 """One recording, inside the namespace: start, play, stop, write."""
 
 import asyncio
+import signal
 import time
 from pathlib import Path
 
@@ -30,6 +31,9 @@ LAGS = {"de-nsd": 0.0, "de-knot": 0.7, "de-bind": 1.5}
 
 async def record(incident: Incident, work: Path, out: Path) -> None:
     """Record an incident and write its folder."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     world = build_world()
     anchor = work / "trust-anchor.ds"
     anchor.write_text(world.trust_anchor)

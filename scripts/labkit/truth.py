@@ -11,6 +11,13 @@ from labkit.recording import Recording
 from labkit.registry import ROTATION
 from labkit.toml_text import SECOND, Plain, Table, table_text, time_text, value_text
 
+VIEWS = """\
+# The earliest instants at which a verdict can change. Published: the lab's acts, first and last
+# server. Resolver: a proof that is not in the cache is fetched at once, so the act itself is the
+# earliest for bad_from and good_from; the other two add the longest TTL a cache can still hold
+# (data for bad_for_cached_from; a bogus answer and then a bogus key for good_everywhere_from).
+"""
+
 
 def truth_text(recording: Recording) -> str:
     """Return truth.toml."""
@@ -21,6 +28,7 @@ def truth_text(recording: Recording) -> str:
     parts.append(table_text("ttl", _ttls()))
     parts.append(table_text("zones", _zones()))
     if recording.is_outage:
+        parts.append(VIEWS)
         parts += [table_text(f"views.{name}", table) for name, table in _views(recording).items()]
     parts += [table_text("[keys]", table) for table in _keys(stage)]
     parts += [table_text("[steps]", _step(recording, step)) for step in stage.steps]
@@ -64,7 +72,7 @@ def _head(recording: Recording) -> Table:
         "published_count": len(stage.new_keys) - len(unpublished),
         "unpublished_count": len(unpublished),
         "types": sorted(bad_types),
-        "patterns": ["every-server", "flapping", "server-divergence"],
+        "patterns": ["every-server", "flapping"],
     }
     return table
 

@@ -208,7 +208,7 @@ def test_de_signatures_verify_or_fail_as_the_lab_made_them() -> None:
         for one in signed("de-2026", de_servers("de-2026")).values()
         if one.rrsig.key_tag == facts["key_tag"]
     ]
-    assert len(seen) > 0.8 * len(made)
+    assert len(seen) > 0.7 * len(made)  # no one asks for every RRset at every serial
     failed = set()
     for one in seen:
         owner, rdtype, _, label, verified, _ = made[one.digest]
