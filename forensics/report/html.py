@@ -1,0 +1,182 @@
+"""Render report.html: one file, no network, nothing in it that came from a packet can run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from forensics.report import charts, times, words
+from forensics.report.account import Report, account, bracket, duration, part, rows, window
+from forensics.report.escape import shown
+from forensics.report.palette import CHART_CSS, DARK, LIGHT, variables
+
+TEMPLATES: Final = Path(__file__).with_name("templates")
+
+
+def render_html(report: Report) -> str:
+    """Render the page. The same report gives the same octets."""
+    from markupsafe import Markup
+
+    style, script = _style(), _text("report.js")
+    zone = times.zone_named(part(report, "options").get("timezone"))
+    told = account(report)
+    covered = window(report)
+    return str(
+        _template().render(
+            report=report,
+            told=told,
+            policy=_policy(style, script),
+            style=Markup(style),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own file
+            # The drawing escapes every text in it.
+            drawing=Markup(charts.timeline(report)),  # noqa: S704
+            covered=times.span(*covered) if covered else "",
+            timezone=zone,
+            matrix=matrix(report),
+            kinds=sorted({str(row.get("kind", "")) for row in rows(report.get("events"))}),
+        )
+    )
+
+
+def matrix(report: Report) -> list[dict[str, Any]]:
+    """Arrange server x serial x record type: one table a record type, serials as columns.
+
+    Returns:
+        Per type: `type`, `serials`, and `lines`, each with `place` and `cells` (good, bad).
+    """
+    tables: dict[str, dict[tuple[str, str], dict[str, list[int]]]] = {}
+    for row in rows(part(report, "series").get("matrix")):
+        serial = row.get("serial")
+        column = times.NONE if serial is None else str(serial)
+        place = (str(row.get("server", "?")), str(row.get("nsid") or ""))
+        cell = (
+            tables.setdefault(str(row.get("type", "?")), {})
+            .setdefault(place, {})
+            .setdefault(column, [0, 0])
+        )
+        for at, name in enumerate(("good", "bad")):
+            cell[at] += row[name] if isinstance(row.get(name), int) else 0
+    arranged = []
+    for kind, lines in tables.items():
+        serials = sorted({column for line in lines.values() for column in line}, key=_by_number)
+        arranged.append(
+            {
+                "type": kind,
+                "serials": serials,
+                "lines": [
+                    {
+                        "place": " · ".join(filter(None, place)),
+                        "cells": [line.get(column) for column in serials],
+                    }
+                    for place, line in lines.items()
+                ],
+            }
+        )
+    return arranged
+
+
+def _by_number(text: str) -> tuple[int, str]:
+    """Order serials by number, what is none before them."""
+    return (int(text), "") if text.isascii() and text.isdigit() else (-1, text)
+
+
+def _policy(style: str, script: str) -> str:
+    """Forbid everything but these very octets of style and script (CSP level 2 hashes)."""
+
+    def digest(text: str) -> str:
+        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest(style)}'; "
+        f"script-src 'sha256-{digest(script)}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _text(name: str) -> str:
+    """Read a file that ships beside the templates."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _style() -> str:
+    """Join the colours, the page's styles and the drawings' styles."""
+    return (
+        f":root{{color-scheme:light dark;{variables(LIGHT)}}}"
+        f"@media (prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}"
+        f"@media print{{:root{{{variables(LIGHT)}}}}}\n"
+        f"{_text('report.css')}{CHART_CSS}"
+    )
+
+
+@cache
+def _template() -> Any:
+    """Load the template: every expression made visible, then escaped, without exception."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        bytecode_cache=_compiled(),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(WORDING)
+    return environment.get_template("report.html.j2")
+
+
+def _compiled() -> Any:
+    """Keep the compiled template where Python keeps compiled modules, if that can be written."""
+    from jinja2 import FileSystemBytecodeCache
+
+    folder = TEMPLATES / "__pycache__"
+    if sys.dont_write_bytecode:
+        return None
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError:
+        return None
+    return FileSystemBytecodeCache(str(folder)) if os.access(folder, os.W_OK) else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Give a mapping, empty where there is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
+WORDING: Final[dict[str, Any]] = {
+    "rows": rows,
+    "part": part,
+    "mapping": _mapping,
+    "stamp": times.stamp,
+    "local": times.local,
+    "bracket": bracket,
+    "duration": duration,
+    "number": words.number,
+    "counted": words.counted,
+    "phrase": words.phrase,
+    "place": words.place,
+    "algorithm": words.algorithm,
+    "ede": words.ede,
+    "explanation": words.explanation,
+    "source": words.source,
+    "figures": words.figures,
+    "octets": words.octets,
+    "SEVERITY_WORDS": words.SEVERITY_WORDS,
+    "CONFIDENCE_MEANINGS": words.CONFIDENCE_MEANINGS,
+    "PATTERNS": words.PATTERNS,
+    "MITIGATIONS": words.MITIGATIONS,
+    "FINDINGS": words.FINDINGS,
+    "TRIAGE": words.TRIAGE,
+    "STATUSES": words.STATUSES,
+    "NONE": times.NONE,
+}
+"""What both templates may call: functions and lists of wording, all pure."""
