@@ -278,10 +278,12 @@ class Note:
         kind: private-root, anchor-unmatched, clock, or limit.
         zone: the zone it is about; for `clock` the root.
         place: the resolver it is about, -1: all.
+        sentence: plain words.
         figures: what was counted, JSON-ready.
     """
 
     kind: str
     zone: str
     place: int = -1
+    sentence: str = ""
     figures: dict[str, object] = field(default_factory=dict)

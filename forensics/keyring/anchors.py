@@ -101,24 +101,12 @@ def _read_records(path: str, text: str) -> list[Anchor]:
     """Read records in zone-file form."""
     anchors = []
     zone = ""
-    for line, words, continues_owner in _entries(path, text):
+    for line, words, blank in _entries(path, text):
+        if words[0].upper() == "$TTL":
+            continue
         try:
-            if words[0].upper() in {"$TTL", "$INCLUDE", "$ORIGIN", "$GENERATE"}:
-                if words[0].upper() == "$TTL":
-                    continue
-                raise ValueError(f"{words[0]} is not read here: write names in full")
-            if continues_owner:
-                if not zone:
-                    raise ValueError("no owner name")
-                rest = words
-            else:
-                zone = _zone(words[0])
-                rest = words[1:]
-            while rest and (rest[0].upper() == "IN" or re.fullmatch(r"(\d+[wdhms]?)+", rest[0])):
-                rest = rest[1:]
-            if not rest:
-                raise ValueError("no record type")
-            anchors.append(_anchor(zone, rest[0].upper(), rest[1:]))
+            zone, rest = (zone, words) if blank else (_zone(words[0]), words[1:])
+            anchors.append(_record(zone, rest))
         except ValueError as error:
             raise UsageError(f"{path}:{line}: {error}") from None
     return anchors
@@ -159,6 +147,20 @@ def _zone(name: str) -> str:
         return dns.name.from_text(name).canonicalize().to_text()
     except (dns.exception.DNSException, UnicodeError, ValueError) as error:
         raise ValueError(f"{name!r} is no name: {error}") from None
+
+
+def _record(zone: str, words: list[str]) -> Anchor:
+    """Make an anchor of a record's words behind its owner."""
+    if zone.startswith("$"):
+        raise ValueError(f"{zone.rstrip('.').upper()} is not read here: write names in full")
+    if not zone:
+        raise ValueError("no owner name")
+    rest = list(words)
+    while rest and (rest[0].upper() == "IN" or re.fullmatch(r"(\d+[wdhmsWDHMS]?)+", rest[0])):
+        rest = rest[1:]
+    if not rest:
+        raise ValueError("no record type")
+    return _anchor(zone, rest[0].upper(), rest[1:])
 
 
 def _number(word: str, most: int, what: str) -> int:
@@ -265,9 +267,7 @@ def _read_xml(path: str, text: str) -> list[Anchor]:
         start = _instant(dates["validFrom"]) if "validFrom" in dates else ALWAYS
         until = _instant(dates["validUntil"]) if "validUntil" in dates else FOREVER
         anchors.append(
-            Anchor(
-                made.zone, made.tag, made.algorithm, made.digest_type, made.digest, start, until
-            )
+            Anchor(made.zone, made.tag, made.algorithm, made.digest_type, made.digest, start, until)
         )
 
     parser.StartDoctypeDeclHandler = forbid

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from forensics.knowledge import FOREVER, DelegationSigner, Key, Track, ZoneKeys
-from forensics.limits import TRACK_RUNS, SECOND
+from forensics.limits import SECOND, TRACK_RUNS
 from forensics.vocabulary import TYPE_DNSKEY, TYPE_DS
 
 _Run = tuple[int, int, int, int, tuple[bytes, ...]]

@@ -45,7 +45,7 @@ class VerdictIndex:
         self.rows = chosen[order]
         self._start = start[order]
         self._end = verdicts["end"].to_numpy().astype(np.int64)[self.rows]
-        self._status = _coded(verdicts["status"], self.rows, dict(zip(STATUSES, range(5))))
+        self._status = _coded(verdicts["status"], self.rows, {s: n for n, s in enumerate(STATUSES)})
         self._reason = _coded(verdicts["reason"], self.rows, REASON_CODE)
         self._weak = _coded(verdicts["confidence"], self.rows, {"strong": 0, "weak": 1}) == 1
         self.later = verdicts["later"].to_numpy(zero_copy_only=False)[self.rows].astype(np.bool_)
@@ -67,7 +67,8 @@ class VerdictIndex:
         """Return the index row that holds for each sighting, -1 where none does.
 
         Args:
-            signature, place: numbers as in schemas.SIGHTINGS; length N.
+            signature: numbers as in schemas.SIGHTINGS; length N.
+            place: likewise.
             time: ns; length N.
         """
         if not len(self._group) or not len(signature):
@@ -106,7 +107,8 @@ class VerdictIndex:
         zone -1): it was left out of what was judged, and never accuses.
 
         Args:
-            signature, place: numbers as in schemas.SIGHTINGS; length N.
+            signature: numbers as in schemas.SIGHTINGS; length N.
+            place: likewise.
             time: ns; length N.
 
         Returns:

@@ -1,0 +1,233 @@
+"""The chain of trust through time: from an anchor over DS and DNSKEY RRsets down to each zone.
+
+For each zone, and for each of its servers where one differs, a step function of time says whether
+the link to the zone is secure in evidence, broken, insecure, or open (not in the capture). What
+breaks at an ancestor is inherited with the ancestor's name, so that all below it counts as its
+impact (RFC 4035 5.2, RFC 6840 5.11, DESIGN section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from forensics.knowledge import DelegationSigner, ZoneKeys
+from forensics.limits import CHAIN_DEPTH
+from forensics.validation.nearby import (
+    Event,
+    Possible,
+    Run,
+    at_place,
+    current,
+    outcome,
+    possible,
+    rows_of,
+)
+from forensics.validation.published import EVERYWHERE, Budget
+from forensics.validation.steps import Steps, at, evaluate, starts
+from forensics.validation.trust import Trust
+
+
+class Link(NamedTuple):
+    """How a zone is tied to a trust anchor at an instant.
+
+    Attributes:
+        kind: secure, open (no more is known), broken, insecure, or limit.
+        reason: code in vocabulary.REASONS.
+        weak: whether the confidence is weak.
+        zone: whose link is broken.
+    """
+
+    kind: str
+    reason: str = "none"
+    weak: bool = False
+    zone: str = ""
+
+
+OPEN: Final = Link("open")
+SECURE: Final = Link("secure")
+
+
+@dataclass
+class Chain:
+    """The links of all zones, worked out on demand.
+
+    Attributes:
+        trust: the pieces.
+        budgets: what each zone may cost.
+    """
+
+    trust: Trust
+    budgets: Mapping[str, Budget]
+    _links: dict[tuple[str, int], Steps[Link]] = field(default_factory=dict)
+
+    def link(self, zone: str, place: int = EVERYWHERE) -> Steps[Link]:
+        """Return the zone's link through time, as its server at `place` shows it."""
+        if place != EVERYWHERE and not self.trust.differs_at(zone, place):
+            place = EVERYWHERE
+        key = (zone, place)
+        if key not in self._links:
+            self._links[key] = self._link(zone, place)
+        return self._links[key]
+
+    def depth(self, zone: str) -> int:
+        """Return how many zones lie above this one in its chain, as far as they are known."""
+        count, above = 0, self.trust.parent(zone)
+        while above is not None:  # a parent is a proper ancestor, so this ends
+            count, above = count + 1, self.trust.parent(above)
+        return count
+
+    def _link(self, zone: str, place: int) -> Steps[Link]:
+        known = self.trust.zones.get(zone)
+        own_anchors = self.trust.anchors.get(zone, ())
+        carriers = self.trust.over_delegations.get(zone, [])
+        if known is None or self.depth(zone) > CHAIN_DEPTH:
+            return ((self.trust.low, OPEN),)
+        if not own_anchors and not len(known.delegated):
+            return self._limited(known, ((self.trust.low, OPEN),))
+        parent = self.trust.parent(zone)
+        above: Steps[Link] = ((self.trust.low, OPEN),)
+        if parent is not None:
+            above = self.link(parent)
+        delegation_events = self.trust.delegation_events(zone)
+        published, delegated = known.published, known.delegated
+        if place != EVERYWHERE:
+            published = at_place(published, place)
+        cuts = set(starts(above))
+        cuts.update(a for anchor in own_anchors for a in (anchor.start, anchor.end))
+        cuts.update(self.trust.policy.retired.values())
+        ttl = 0
+        for track in (published, delegated):
+            for row in rows_of(track):
+                cuts.update((row[0], row[1] + 1, row[0] - row[2], row[1] + row[2] + 1))
+                ttl = max(ttl, row[2])
+        for carrier in (*self.trust.over_keys.get(zone, ()), *carriers):
+            cuts.update((carrier.start, carrier.end))
+            for _, first, last in carrier.seen:
+                cuts.update((first, last + 1, first - ttl, last + ttl + 1))
+        cuts = {cut for cut in cuts if self.trust.low < cut <= self.trust.high}
+        seen = sum(len(c.seen) for c in (*self.trust.over_keys.get(zone, ()), *carriers))
+        cost = (len(cuts) + 1) * (len(published) + len(delegated) + 2 * seen + 1)
+        if zone in self.budgets and not self.budgets[zone].spend(cost):
+            return ((self.trust.low, Link("limit", "limit-reached", False, zone)),)
+        instant = _Instant(
+            self.trust,
+            known,
+            place,
+            parent,
+            above,
+            rows_of(published),
+            rows_of(delegated),
+            delegation_events,
+            ttl,
+        )
+        return self._limited(known, evaluate(cuts, self.trust.low, self.trust.high, instant.link))
+
+    def _limited(self, known: ZoneKeys, steps: Steps[Link]) -> Steps[Link]:
+        """From the first key set left out on, nothing is claimed."""
+        if known.dropped_from > self.trust.high:
+            return steps
+        cut = max(known.dropped_from, self.trust.low)
+        kept = tuple(row for row in steps if row[0] < cut)
+        return (*kept, (cut, Link("limit", "limit-reached", False, known.zone)))
+
+
+@dataclass
+class _Instant:
+    """One zone at one place: what `Chain._link` needs at each instant."""
+
+    trust: Trust
+    known: ZoneKeys
+    place: int
+    parent: str | None
+    above: Steps[Link]
+    published: list[Run]
+    delegated: list[Run]
+    delegation_events: list[Event]
+    ttl: int
+
+    def link(self, t: int) -> Link:
+        """Judge one instant: the highest broken link first."""
+        trust, zone = self.trust, self.known.zone
+        anchored, held = trust.trusted(zone, t)
+        single = self.place != EVERYWHERE
+        keys = possible(self.published, t, single=single)
+        if anchored:
+            delegations = Possible(held, is_known=True, is_firm=True)
+            upper = SECURE
+        else:
+            if not self.delegated:
+                return OPEN  # an anchor that does not hold now, and no DS
+            upper = at(self.above, t)
+            if upper.kind in {"broken", "insecure", "limit"}:
+                return upper
+            bad = outcome(self.delegation_events, t, self.ttl)
+            if bad is not None and bad.reason:
+                return Link("broken", bad.reason, False, bad.zone)
+            items = possible(self.delegated, t, single=False)
+            sets = tuple(self.known.delegations[i] for i in items.items)
+            delegations = Possible(sets, items.is_known, items.is_firm)
+        usable = [trust.usable(d, t) for d in delegations.items]
+        if delegations.is_known and usable and not any(usable):
+            by_digest = any(
+                trust.policy.supports(d.algorithm, t) for s in delegations.items for d in s
+            )
+            reason = "ds-digest-unsupported" if by_digest else "algorithm-unsupported"
+            return Link("insecure", reason, False, zone)
+        key_sets = [self.known.key_sets[i] for i in keys.items]
+        if not key_sets:
+            return OPEN
+        matched = trust.matching(zone, usable, key_sets)
+        if not matched:
+            if not (keys.is_known and delegations.is_known) or not all(usable):
+                return OPEN
+            if anchored and trust.matching(zone, [trust.anchors[zone]], key_sets):
+                return OPEN  # an anchor out of its dates: a question of clocks, not an outage
+            weak = self.known.by_resolver or (not single and not keys.is_firm)
+            return Link("broken", "ds-mismatch", weak, zone)
+        shown = outcome(trust.key_events(zone, self.place, matched), t, self.ttl)
+        if shown is not None and shown.reason:
+            return Link("broken", shown.reason, False, zone)
+        return SECURE if self._is_secure(t, upper, anchored, held) else OPEN
+
+    def _is_secure(
+        self,
+        t: int,
+        upper: Link,
+        anchored: bool,
+        held: Sequence[tuple[DelegationSigner, ...]],
+    ) -> bool:
+        """Whether the latest evidence at or before t, else the first after, makes the trust."""
+        trust, zone = self.trust, self.known.zone
+        if upper.kind != "secure":
+            return False
+        if not anchored:
+            signed = {
+                c.records
+                for c in trust.over_delegations.get(zone, ())
+                if c.signer == self.parent and c.verified and c.start <= t < c.end
+            }
+            held = tuple(
+                self.known.delegations[i]
+                for i in current(self.delegated, t)
+                if _octets(self.known.delegations[i]) in signed
+            )
+        usable = [trust.usable(d, t) for d in held]
+        for item in current(self.published, t):
+            key_set = self.known.key_sets[item]
+            matched = trust.matching(zone, usable, [key_set])
+            records = frozenset(self.known.keys[k].rdata for k in key_set)
+            if any(
+                c.verified & matched and c.start <= t < c.end and c.records == records
+                for c in trust.over_keys.get(zone, ())
+            ):
+                return True
+        return False
+
+
+def _octets(delegations: tuple[DelegationSigner, ...]) -> frozenset[bytes]:
+    return frozenset(
+        d.tag.to_bytes(2, "big") + bytes([d.algorithm, d.digest_type]) + d.digest
+        for d in delegations
+    )

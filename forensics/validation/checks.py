@@ -1,0 +1,228 @@
+"""Which key is tried on which signature, and the trying: each distinct triple once, in threads.
+
+The order is that of digests, never that of packets, so limits cut the same triples whatever the
+input's order (DESIGN section 4, limits of ours; KeyTrap, CVE-2023-50387).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics import schemas
+from forensics.knowledge import Key, ZoneKeys
+from forensics.limits import CHECKS_PER_ZONE, KEYS_PER_TAG
+from forensics.validation.signature import SUPPORTED, verify_many
+
+_BATCH: Final = 512
+"""Signatures that a thread takes at once: some 30 ms of work, so that threads end together."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The signatures of one signer, key tag and algorithm, and the keys that fit.
+
+    Attributes:
+        zone, tag, algorithm: the signer's name, and what the RRSIGs say.
+        keys: indices into the zone's keys that have tag and algorithm and were tried.
+        is_cut: more keys than limits.KEYS_PER_TAG fit.
+    """
+
+    zone: str
+    tag: int
+    algorithm: int
+    keys: tuple[int, ...]
+    is_cut: bool
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What cryptography said of every signature; arrays of length N, row for row.
+
+    Attributes:
+        groups: the groups.
+        group: int32, index into `groups`.
+        verified: int32, index into `key_choices`: the keys that verify the signature.
+        key_choices: tuples of indices into the zone's keys; entry 0 is the empty one.
+        cut: bool, some key was left untried.
+        table: schemas.CHECKS.
+    """
+
+    groups: tuple[Group, ...]
+    group: NDArray[np.int32]
+    verified: NDArray[np.int32]
+    key_choices: tuple[tuple[int, ...], ...]
+    cut: NDArray[np.bool_]
+    table: Any
+
+
+def check(signatures: Any, zones: Mapping[str, ZoneKeys]) -> Checked:
+    """Try every key that fits on every signature.
+
+    Args:
+        signatures: schemas.SIGNATURES, one chunk a column.
+        zones: what is known of keys, by zone.
+    """
+    groups, group = _groups(signatures, zones)
+    cut = np.array([g.is_cut for g in groups] or [False], np.bool_)[group]
+    rows, keys, results = _try(signatures, zones, groups, group, cut)
+    order = np.lexsort((keys, rows))
+    rows, keys, results = rows[order], keys[order], results[order]
+    verified, choices = _choices(len(group), rows[results], keys[results])
+    table = _table(signatures, zones, groups, group, rows, keys, results)
+    return Checked(groups, group, verified, choices, cut, table)
+
+
+def _groups(
+    signatures: Any, zones: Mapping[str, ZoneKeys]
+) -> tuple[tuple[Group, ...], NDArray[np.int32]]:
+    """Number the distinct (signer, tag, algorithm) and find their keys."""
+    names, codes = encode(signatures["signer"])
+    tags = signatures["key_tag"].to_numpy().astype(np.int64)
+    algorithms = signatures["algorithm"].to_numpy().astype(np.int64)
+    packed = codes << 24 | tags << 8 | algorithms
+    distinct, inverse = np.unique(packed, return_inverse=True)
+    candidates: dict[tuple[str, int, int], list[int]] = {}
+    for zone in {names[code] for code in np.unique(codes)} & zones.keys():
+        for index, key in enumerate(zones[zone].keys):
+            if key.protocol == 3:  # else it is no key at all (RFC 4034 2.1.2)
+                candidates.setdefault((zone, key.tag, key.algorithm), []).append(index)
+    groups = []
+    for value in distinct.tolist():
+        zone, tag, algorithm = names[value >> 24], value >> 8 & 0xFFFF, value & 0xFF
+        fitting = candidates.get((zone, tag, algorithm), [])
+        kept = tuple(fitting[:KEYS_PER_TAG])
+        groups.append(Group(zone, tag, algorithm, kept, len(fitting) > len(kept)))
+    return tuple(groups), inverse.astype(np.int32)
+
+
+def encode(column: Any) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the sorted distinct texts of a string column, and each row's index among them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(column) == 0:
+        return [], np.empty(0, np.int64)
+    flat = column.cast(pa.string()).combine_chunks()
+    encoded = pc.dictionary_encode(flat)
+    names: list[str] = encoded.dictionary.to_pylist()
+    order = sorted(range(len(names)), key=names.__getitem__)
+    place = np.empty(len(names), np.int64)
+    place[order] = np.arange(len(names))
+    return [names[i] for i in order], place[encoded.indices.to_numpy()]
+
+
+def _try(
+    signatures: Any,
+    zones: Mapping[str, ZoneKeys],
+    groups: tuple[Group, ...],
+    group: NDArray[np.int32],
+    cut: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Run all checks; return rows, keys and results, and mark in `cut` what a limit left out."""
+    order = np.argsort(group, kind="stable")
+    bounds = np.searchsorted(group[order], np.arange(len(groups) + 1))
+    jobs: list[tuple[bytes, NDArray[np.int64], int]] = []
+    for number, this in enumerate(groups):
+        if not this.keys or this.algorithm not in SUPPORTED:
+            continue
+        members = order[bounds[number] : bounds[number + 1]]
+        most = CHECKS_PER_ZONE // len(this.keys)
+        if len(members) > most:
+            ids = np.array(signatures["signature_id"].take(members).to_pylist())
+            by_digest = members[np.argsort(ids, kind="stable")]
+            members = np.sort(by_digest[:most])
+            cut[by_digest[most:]] = True
+        for key in this.keys:
+            rdata = zones[this.zone].keys[key].rdata
+            for start in range(0, len(members), _BATCH):
+                jobs.append((rdata, members[start : start + _BATCH], key))
+    if not jobs:
+        empty = np.empty(0, np.int64)
+        return empty, empty, np.empty(0, np.bool_)
+    signed, octets = signatures["signed_data"], signatures["octets"]
+
+    def work(job: tuple[bytes, NDArray[np.int64], int]) -> list[bool]:
+        datas = signed.take(job[1]).to_pylist()
+        fields = octets.take(job[1]).to_pylist()
+        return verify_many(job[0], list(zip(datas, fields, strict=True)))
+
+    # Heavy batches first would need the keys' sizes; batches are small enough to even out.
+    workers = min(len(jobs), os.cpu_count() or 1)
+    if workers == 1:
+        answers = [work(job) for job in jobs]
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            answers = list(pool.map(work, jobs))
+    rows = np.concatenate([job[1] for job in jobs])
+    keys = np.concatenate([np.full(len(job[1]), job[2], np.int64) for job in jobs])
+    return rows, keys, np.array([a for answer in answers for a in answer], np.bool_)
+
+
+def _choices(
+    count: int, rows: NDArray[np.int64], keys: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], tuple[tuple[int, ...], ...]]:
+    """Number the sets of verifying keys; `rows` is sorted, and `keys` within a row."""
+    verified = np.zeros(count, np.int32)
+    numbers: dict[tuple[int, ...], int] = {(): 0}
+    single = np.ones(len(rows), np.bool_)
+    if len(rows) > 1:
+        same = rows[1:] == rows[:-1]
+        single[1:] &= ~same
+        single[:-1] &= ~same
+    for key in np.unique(keys[single]).tolist():
+        number = numbers.setdefault((key,), len(numbers))
+        verified[rows[single & (keys == key)]] = number
+    several: dict[int, list[int]] = {}
+    for row, key in zip(rows[~single].tolist(), keys[~single].tolist(), strict=True):
+        several.setdefault(row, []).append(key)
+    for row, found in several.items():
+        verified[row] = numbers.setdefault(tuple(found), len(numbers))
+    return verified, tuple(numbers)
+
+
+def _table(
+    signatures: Any,
+    zones: Mapping[str, ZoneKeys],
+    groups: tuple[Group, ...],
+    group: NDArray[np.int32],
+    rows: NDArray[np.int64],
+    keys: NDArray[np.int64],
+    results: NDArray[np.bool_],
+) -> Any:
+    """Write schemas.CHECKS, in order of signature and key_id."""
+    import pyarrow as pa
+
+    of = group[rows] if len(rows) else np.empty(0, np.int32)
+    # key_id by (group, key): keys are sorted by key_id within their zone, so `keys` orders it.
+    width = max((key for g in groups for key in g.keys), default=0) + 1
+    pairs, inverse = np.unique(of.astype(np.int64) * width + keys, return_inverse=True)
+    ids = pa.array(
+        [zones[groups[p // width].zone].keys[p % width].key_id for p in pairs.tolist()],
+        pa.string(),
+    ).take(pa.array(inverse))
+    numbers = signatures["signature"].to_numpy()[rows]
+    tag = np.array([g.tag for g in groups] or [0], np.uint16)[of]
+    algorithm = np.array([g.algorithm for g in groups] or [0], np.uint8)[of]
+    return pa.table(
+        [
+            pa.array(numbers, pa.uint32()),
+            ids,
+            pa.array(tag, pa.uint16()),
+            pa.array(algorithm, pa.uint8()),
+            pa.array(results, pa.bool_()),
+        ],
+        schema=schemas.CHECKS,
+    ).sort_by([("signature", "ascending"), ("key_id", "ascending")])
+
+
+def key_ids(zone: ZoneKeys | None, keys: tuple[int, ...]) -> list[str]:
+    """Return the key_ids that verdicts name the keys by."""
+    known: tuple[Key, ...] = zone.keys if zone else ()
+    return [known[index].key_id for index in keys]

@@ -1,0 +1,118 @@
+"""From signatures, sightings and keys to verdicts: the whole of the second judgement.
+
+Signatures of one signer, tag and algorithm that the same keys verify share one function of time at
+each place (`published`, `chain`); arrays then cut it at each signature's own validity period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.knowledge import Anchor, Note, SightingPairs, ZoneKeys
+from forensics.validation.bench import Bench
+from forensics.validation.checks import check
+from forensics.validation.clock import clock_notes
+from forensics.validation.intervals import write
+from forensics.validation.policy import POLICIES, Policy
+from forensics.validation.validity import validity
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What validation found.
+
+    Attributes:
+        checks: schemas.CHECKS.
+        verdicts: schemas.VERDICTS, in order of signature, place and start.
+        notes: what the report must say besides.
+    """
+
+    checks: Any
+    verdicts: Any
+    notes: list[Note]
+
+
+def judge(
+    signatures: Any,
+    pairs: SightingPairs,
+    keys: Mapping[str, ZoneKeys],
+    places: Any,
+    anchors: Iterable[Anchor],
+    policy: Policy = POLICIES["strict"],
+    window: tuple[int, int] | None = None,
+) -> Judgement:
+    """Judge every signature at every place and time that it was seen at.
+
+    Args:
+        signatures: schemas.SIGNATURES.
+        pairs: which signature was seen where and when.
+        keys: what is known of keys, by zone (keyring.view.build).
+        places: schemas.PLACES.
+        anchors: trust anchors.
+        policy: what the validator accepts; `strict` judges evidence.
+        window: ns, (first, last): the time of the capture; None: that of the sightings.
+    """
+    signatures = signatures.combine_chunks()
+    checked = check(signatures, keys)
+    order = np.lexsort((pairs.last, pairs.first, pairs.place, pairs.signature))
+    pairs = SightingPairs(*(getattr(pairs, name)[order] for name in _PAIR_FIELDS))
+    row, known = _rows(signatures["signature"].to_numpy().astype(np.int64), pairs.signature)
+    if not known.all():
+        pairs = SightingPairs(*(getattr(pairs, name)[known] for name in _PAIR_FIELDS))
+        row = row[known]
+    if len(pairs) == 0:
+        return Judgement(checked.table, write(signatures, None), [])
+    low = min(int(pairs.first.min()), window[0] if window else 2**62)
+    high = max(int(pairs.last.max()), window[1] if window else -(2**62))
+    bench = Bench(signatures, checked, keys, pairs, row, policy, low, high)
+    bench.trust.trust(anchors)
+    notes = list(bench.trust.notes)
+    spans = bench.spans()
+    verdicts = write(signatures, spans)
+    resolver = [
+        place
+        for place, role in zip(places["place"].to_pylist(), places["role"].to_pylist(), strict=True)
+        if role == "resolver"
+    ]
+    signer = np.array([g.zone for g in checked.groups], object)[checked.group]
+    names, zone = np.unique(signer.astype(str), return_inverse=True)
+    notes += clock_notes(
+        pairs,
+        row,
+        zone.astype(np.int64),
+        names.tolist(),
+        validity(signatures, low, POLICIES["strict"]),
+        checked.verified > 0,
+        np.array(resolver, np.int64),
+    )
+    notes += [
+        Note("limit", z.zone, sentence=f"More key sets of {z.zone} were seen than are followed.")
+        for z in keys.values()
+        if z.dropped_from <= high
+    ]
+    skipped = sorted({checked.groups[g].zone for g in np.unique(checked.group[checked.cut])})
+    notes += [
+        Note("limit", name, sentence=f"More signatures and keys of {name} fit than are tried.")
+        for name in skipped
+    ]
+    return Judgement(checked.table, verdicts, notes)
+
+
+_PAIR_FIELDS: Final = ("signature", "place", "first", "last", "count")
+
+
+def _rows(
+    numbers: NDArray[np.int64], wanted: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the row of each wanted signature number, and whether there is one."""
+    if not len(numbers):
+        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
+    order = np.argsort(numbers, kind="stable")
+    at = np.minimum(np.searchsorted(numbers[order], wanted), len(numbers) - 1)
+    row = order[at]
+    return row, numbers[row] == wanted

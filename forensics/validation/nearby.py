@@ -1,0 +1,116 @@
+"""What the sightings around an instant say: which RRsets were served, and whether well signed."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from forensics.knowledge import Track
+
+Run = tuple[int, int, int, int]
+"""first, last and TTL in ns, and the number of the RRset"""
+
+_ABSENT: Final = "dnskey-unsigned-by-ds-key"
+
+
+class Event(NamedTuple):
+    """From `first` to `last` a server showed an RRset with signatures that were `good`, or not."""
+
+    first: int
+    last: int
+    reason: str
+    """empty: good"""
+    zone: str
+
+
+class Possible(NamedTuple):
+    """The RRsets that may have been served at an instant, and how well that is known."""
+
+    items: tuple  # type: ignore[type-arg]
+    is_known: bool
+    """sightings on both sides, or one within its TTL"""
+    is_firm: bool
+    """sightings on both sides"""
+
+
+def rows_of(track: Track) -> list[Run]:
+    """Return (first, last, ttl, item) of each run."""
+    return list(
+        zip(
+            track.first.tolist(),
+            track.last.tolist(),
+            track.ttl.tolist(),
+            track.item.tolist(),
+            strict=True,
+        )
+    )
+
+
+def at_place(track: Track, place: int) -> Track:
+    """Return the runs at one place; all runs where it has none of its own."""
+    chosen = track.place == place
+    if not chosen.any():
+        return track
+    return Track(
+        *(getattr(track, name)[chosen] for name in ("place", "first", "last", "ttl", "item"))
+    )
+
+
+def _around(rows: list[Run], t: int) -> tuple[list[int], list[int], list[int], bool]:
+    """Return the items of runs around t, latest before, first after, and whether within TTL."""
+    covering = [item for first, last, _, item in rows if first <= t <= last]
+    latest = max((last for _, last, _, _ in rows if last < t), default=None)
+    soonest = min((first for first, _, _, _ in rows if first > t), default=None)
+    before = [row for row in rows if row[1] == latest]
+    after = [row for row in rows if row[0] == soonest]
+    fresh = any(t - row[1] <= row[2] for row in before) or any(
+        row[0] - t <= row[2] for row in after
+    )
+    return covering, [row[3] for row in before], [row[3] for row in after], fresh
+
+
+def possible(rows: list[Run], t: int, *, single: bool) -> Possible:
+    """Return the RRsets that may have been served at t; `single`: the runs are of one place."""
+    covering, before, after, fresh = _around(rows, t)
+    if covering and single:
+        return Possible(tuple(sorted(set(covering))), is_known=True, is_firm=True)
+    firm = bool(covering or (before and after))
+    items = tuple(sorted({*covering, *before, *after}))
+    return Possible(items, firm or fresh, firm)
+
+
+def current(rows: list[Run], t: int) -> list[int]:
+    """Return the RRsets of the latest sightings at or before t, else of the first after."""
+    covering, before, after, _ = _around(rows, t)
+    return sorted({*covering, *before}) or sorted(set(after))
+
+
+def outcome(events: list[Event], t: int, ttl: int) -> Event | None:
+    """Return what the sightings around t prove: a good event, a bad one, or None.
+
+    Bad is proven where a server shows it at t; else by a bad sighting on either side with no good
+    one nearer; else by one side alone within the TTL.
+    """
+    covering = [e for e in events if e.first <= t <= e.last]
+    if covering:
+        return _best(covering)
+    latest = max((e.last for e in events if e.last < t), default=None)
+    soonest = min((e.first for e in events if e.first > t), default=None)
+    before = _best([e for e in events if e.last == latest])
+    after = _best([e for e in events if e.first == soonest])
+    sides = [side for side in (before, after) if side is not None]
+    if any(not side.reason for side in sides):
+        return next(side for side in sides if not side.reason)
+    if len(sides) == 2:
+        return before
+    if before is not None and latest is not None and t - latest <= ttl:
+        return before
+    if after is not None and soonest is not None and soonest - t <= ttl:
+        return after
+    return None
+
+
+def _best(events: list[Event]) -> Event | None:
+    """Return the event that counts of several at once: a good one, else one by a DS key."""
+    return min(
+        events, key=lambda e: (e.reason != "", e.reason == _ABSENT, e.reason, e.zone), default=None
+    )

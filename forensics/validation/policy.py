@@ -1,0 +1,73 @@
+"""Policies: what a validator accepts, as values (DESIGN section 4).
+
+`strict` is the RFCs' own clock and judges evidence; the others only predict what that validator
+would do. A new policy is one entry in `POLICIES`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from forensics.knowledge import FOREVER
+from forensics.limits import SECOND
+
+_HOUR: Final = 3600
+_DAY: Final = 86_400
+
+RFC_9905: Final = 1_764_547_200 * SECOND
+"""2025-12-01: RFC 9905 (November 2025) stands; SHA-1 signatures count as unsupported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """How far a clock may be off: a share of the signature's lifetime within bounds, seconds."""
+
+    share: float = 0.0
+    least: int = 0
+    most: int = 0
+
+    def of(self, lifetime: int) -> int:
+        """Return the tolerance in seconds for a signature that lives `lifetime` seconds."""
+        return min(max(int(lifetime * self.share), self.least), self.most)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What one validator accepts.
+
+    Attributes:
+        name: as `--policy` takes it.
+        inception, expiration: tolerance at either end of a signature's validity.
+        algorithms: signature algorithms that are supported.
+        digests: DS digest types that are supported.
+        retired: ns from which an algorithm counts as unsupported, by its number.
+    """
+
+    name: str
+    inception: Skew = Skew()
+    expiration: Skew = Skew()
+    algorithms: frozenset[int] = frozenset({5, 7, 8, 10, 13, 14, 15, 16})
+    digests: frozenset[int] = frozenset({1, 2, 4})
+    retired: dict[int, int] = field(default_factory=lambda: {5: RFC_9905, 7: RFC_9905})
+
+    def supports(self, algorithm: int, at: int) -> bool:
+        """Whether a signature or DS of this algorithm counts at the instant `at` (ns)."""
+        return algorithm in self.algorithms and at < self.retired.get(algorithm, FOREVER)
+
+
+_RELAXED: Final = Skew(0.1, _HOUR, _DAY)
+
+POLICIES: Final = {
+    policy.name: policy
+    for policy in (
+        Policy("strict"),
+        # Unbound's val-sig-skew-min and -max: a tenth of the lifetime, an hour to a day.
+        Policy("unbound", _RELAXED, _RELAXED),
+        Policy("bind"),
+        Policy("knot"),
+        # PowerDNS Recursor's signature-inception-skew: one minute, at the inception only.
+        Policy("powerdns", Skew(0.0, 60, 60), Skew()),
+    )
+}
+"""Every policy by its name."""

@@ -1,0 +1,135 @@
+"""The only place where cryptography speaks: one key object per DNSKEY, many signatures a key.
+
+Nothing that a key or a signature holds raises here: what cannot verify does not verify.
+RFC 3110 and 5702 (RSA), 6605 (ECDSA), 8080 (EdDSA).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+SUPPORTED: Final = frozenset({5, 7, 8, 10, 13, 14, 15, 16})
+"""Algorithms that are checked. 1 (RSAMD5), 3 and 6 (DSA) and 12 (GOST) are not: RFC 8624 3.1."""
+
+_RSA: Final = frozenset({5, 7, 8, 10})
+_FIXED: Final = {13: 64, 14: 96, 15: 64, 16: 114}
+"""Octets of a signature where the algorithm fixes them (RFC 6605 4, RFC 8080 4)."""
+
+_Verify = Callable[[bytes, bytes], None]
+
+
+def well_formed(algorithm: int, octets: int) -> bool:
+    """Whether a signature field of this length is possible for the algorithm.
+
+    RSA fixes it by the key (RFC 3110 3): any length from 512 bits on passes here.
+    """
+    fixed = _FIXED.get(algorithm)
+    return octets == fixed if fixed else octets > 0
+
+
+def verify_many(rdata: bytes, pairs: Sequence[tuple[bytes, bytes]]) -> list[bool]:
+    """Try one key on many (signed data, signature) pairs; False also for an impossible key.
+
+    Args:
+        rdata: the DNSKEY's RDATA.
+        pairs: signed data (RFC 4034 3.1.8.1) and signature field, octets.
+    """
+    from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
+
+    try:
+        verify = _verifier(rdata[3], rdata[4:])
+    except (ValueError, UnsupportedAlgorithm, InternalError, OverflowError):
+        verify = None
+    if verify is None:
+        return [False] * len(pairs)
+    size = _FIXED.get(rdata[3])
+    results = []
+    for data, signature in pairs:
+        if size is not None and len(signature) != size:
+            results.append(False)
+            continue
+        try:
+            verify(signature, data)
+        except (InvalidSignature, ValueError, UnsupportedAlgorithm, InternalError):
+            results.append(False)
+        else:
+            results.append(True)
+    return results
+
+
+def _verifier(algorithm: int, material: bytes) -> _Verify | None:
+    """Load a public key; None where the algorithm is not checked or the lengths are wrong."""
+    if algorithm in _RSA:
+        return _rsa(algorithm, material)
+    if algorithm == 13 and len(material) == 64:
+        return _ecdsa(256, material)
+    if algorithm == 14 and len(material) == 96:
+        return _ecdsa(384, material)
+    if algorithm == 15 and len(material) == 32:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        return Ed25519PublicKey.from_public_bytes(material).verify
+    if algorithm == 16 and len(material) == 57:
+        from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+
+        return Ed448PublicKey.from_public_bytes(material).verify
+    return None
+
+
+def _rsa(algorithm: int, material: bytes) -> _Verify | None:
+    """Load an RSA key: exponent with its length in one octet, or in three (RFC 3110 2)."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    if len(material) < 3:
+        return None
+    length, start = material[0], 1
+    if length == 0:
+        length, start = int.from_bytes(material[1:3], "big"), 3
+    exponent = int.from_bytes(material[start : start + length], "big")
+    modulus = int.from_bytes(material[start + length :], "big")
+    # RFC 3110 2 and RFC 5702 2: exponent and modulus have at most 4096 bits. An even modulus is
+    # no product of odd primes, and libraries differ in how they refuse it.
+    if not exponent or modulus.bit_length() > 4096 or modulus.bit_length() < 512:
+        return None
+    if not modulus & 1:
+        return None
+    key = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    pad = padding.PKCS1v15()
+    digest: Any = (
+        hashes.SHA1()  # noqa: S303 - what the algorithm is, RFC 3110
+        if algorithm in {5, 7}
+        else hashes.SHA256()
+        if algorithm == 8
+        else hashes.SHA512()
+    )
+    verify = key.verify
+
+    def check(signature: bytes, data: bytes) -> None:
+        verify(signature, data, pad, digest)
+
+    return check
+
+
+def _ecdsa(bits: int, material: bytes) -> _Verify:
+    """Load an ECDSA key: the point's two coordinates without prefix (RFC 6605 4)."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+    curve: Any = ec.SECP256R1() if bits == 256 else ec.SECP384R1()
+    key = ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\x04" + material)
+    scheme = ec.ECDSA(hashes.SHA256() if bits == 256 else hashes.SHA384())
+    half = bits // 8
+    verify = key.verify
+    number = int.from_bytes
+
+    def check(signature: bytes, data: bytes) -> None:
+        # DNSSEC writes r and s side by side; the library wants them in DER.
+        encoded = encode_dss_signature(
+            number(signature[:half], "big"), number(signature[half:], "big")
+        )
+        verify(encoded, data, scheme)
+
+    return check
