@@ -34,6 +34,12 @@ IDENTITIES: Final = 4096
 """Distinct dnstap identities followed in one file: a merged file of a whole resolver fleet has
 hundreds. Further ones are read without their identity."""
 
+IDENTITY_OCTETS: Final = 2**18
+"""Octets of all those identities together: 64 each where there are that many."""
+
+CONTROL_OCTETS: Final = 512
+"""Longest control frame of Frame Streams, as in its specification."""
+
 PROTOBUF_FIELDS: Final = 64
 """Fields of one protobuf message that are walked; dnstap defines 16. Bounds the work that a
 hostile frame can ask for."""

@@ -126,10 +126,8 @@ def carry(octets: Any, since: int, slots: Any, kept: Any, fresh: Any) -> None:
             slots[slot, 1] = _LONG_AGO
             continue
         place = slots[slot, 2]
-        if place >= 0:
-            fresh[used : used + size] = octets[place : place + size]
-        else:
-            fresh[used : used + size] = kept[-1 - place : -1 - place + size]
+        for i in range(size):
+            fresh[used + i] = octets[place + i] if place >= 0 else kept[i - 1 - place]
         slots[slot, 2] = -1 - used
         used += size
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from forensics.capture.losses import REASONS, Losses
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.capture.losses import REASONS, Losses, Reason
 
 LINK_TYPES: Final = {
     0: "NULL",
@@ -62,10 +65,28 @@ class CaptureFacts:
     last: int | None = None
     losses: Losses = field(default_factory=Losses)
 
-    def saw_times(self, earliest: int, latest: int) -> None:
-        """Widen the span of the capture to these times."""
-        self.first = earliest if self.first is None else min(self.first, earliest)
-        self.last = latest if self.last is None else max(self.last, latest)
+    def saw_times(self, times: NDArray[np.int64]) -> None:
+        """Widen the span of the capture to these times; 0 stands for an unknown one."""
+        if len(times) and int(times.min()) == 0:
+            times = times[times > 0]
+        if len(times):
+            earliest, latest = int(times.min()), int(times.max())
+            self.first = earliest if self.first is None else min(self.first, earliest)
+            self.last = latest if self.last is None else max(self.last, latest)
+
+    def skipped(
+        self, reason: Reason, what: str, *, offset: int, octets: int, resumed: bool
+    ) -> None:
+        """Count a damaged stretch of the input that reading passed over, or stopped at."""
+        ending = "reading goes on behind it" if resumed else "reading stops here"
+        detail = f"{what}; {ending}"
+        frame = self.packets + 1
+        self.losses.add(reason, offset=offset, frame=frame, octets=octets, detail=detail)
+
+    def cut(self, *, offset: int, octets: int) -> None:
+        """Count the last record of the input, of which only the first `octets` are there."""
+        frame = self.packets + 1
+        self.losses.add(Reason.FILE_CUT, offset=offset, frame=frame, octets=octets)
 
     def saw_link_types(self, numbers: list[int]) -> None:
         """Add link types by their numbers."""

@@ -123,12 +123,13 @@ class Losses:
 
 
 def new_tally() -> Any:
-    """Make the array in which kernels count losses: int64 (reasons, 3).
+    """Make the array in which kernels count losses: int64 (reasons, 4).
 
-    The columns are count, octets and the ordinal of the first case within the call; -1: none.
+    The columns are count, octets, and where the first case was: for packets its ordinal within
+    the call, for frames their offset in the window and their number. -1: none.
     """
     import numpy as np
 
-    tally = np.zeros((len(Reason), 3), dtype=np.int64)
-    tally[:, 2] = -1
+    tally = np.zeros((len(Reason), 4), dtype=np.int64)
+    tally[:, 2:] = -1
     return tally

@@ -194,7 +194,7 @@ def dissect(
     In: octets uint8 (window); packet_* (N); bitmap uint8 (8192) of DNS ports. Out, a row for each
     message: packet int64 (index of its packet), internet int64 (offset of its IP header), and the
     columns of `MessageBlock`; source and destination come zeroed; key int64 for `Duplicates`.
-    links uint8 (65536): set to 1 for each link type seen. tally int64 (reasons, 3): losses, with
+    links uint8 (65536): set to 1 for each link type seen. tally int64 (reasons, 4): losses, with
     the packet's index as ordinal.
     """
     count = 0
@@ -272,9 +272,7 @@ def dissect(
 
 
 _COLUMNS: Final = tuple(
-    one.name
-    for one in fields(MessageBlock)
-    if one.name not in {"octets", "capture", "identities"}
+    one.name for one in fields(MessageBlock) if one.name not in {"octets", "capture", "identities"}
 )
 
 
@@ -334,7 +332,7 @@ class Dissector:
         facts.packets += number
         facts.other += other
         if number:
-            facts.saw_times(int(packets.time.min()), int(packets.time.max()))
+            facts.saw_times(packets.time)
             facts.saw_link_types(np.flatnonzero(self._links).tolist())
         self._count_losses(tally, base, packets, first_frame)
         index = packet[:count]
@@ -374,7 +372,7 @@ class Dissector:
     ) -> None:
         order = sorted(np.flatnonzero(tally[:, 0]).tolist(), key=lambda code: int(tally[code, 2]))
         for code in order:
-            count, size, first = (int(value) for value in tally[code])
+            count, size, first = (int(value) for value in tally[code, :3])
             reason = Reason(code)
             detail = SENTENCES[reason]
             if reason is Reason.LINK_TYPE_UNKNOWN:

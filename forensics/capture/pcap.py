@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-import numpy as np
-
 from forensics import limits
 from forensics.capture.containers import Stream
 from forensics.capture.facts import CaptureFacts
@@ -170,37 +168,41 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
         at = reached
         if state == _FULL:
             continue
-        if state == _MORE:
-            if stream.final:
-                break
+        if state == _MORE and not stream.final:
             dissector.leave(octets)
             stream.advance(at)
             at = 0
             continue
-        dissector.leave(octets)
-        stream.advance(at, limits.RESYNC_OCTETS + 2 * (limits.RECORD_OCTETS + header))
-        octets = stream.octets
-        size = int(np.frombuffer(octets[8:12].tobytes(), ">u4" if big else "<u4")[0])
+        if state == _ABSURD:
+            dissector.leave(octets)
+            stream.advance(at, limits.RESYNC_OCTETS + limits.RECORD_OCTETS + 2 * header)
+            octets, at = stream.octets, 0
+        elif at == len(octets):
+            return
+        # A record that runs beyond the end of the input is damage too if others follow its start.
         found = resynchronise(
-            octets, 1, limits.RESYNC_OCTETS, big, header, unit, limits.RECORD_OCTETS, last_second
+            octets,
+            at + 1,
+            at + limits.RESYNC_OCTETS,
+            big,
+            header,
+            unit,
+            limits.RECORD_OCTETS,
+            last_second,
         )
-        skipped = found if found >= 0 else len(octets)
-        ending = "reading goes on at the next packet" if found >= 0 else "reading stops here"
-        facts.losses.add(
+        lost = (found if found >= 0 else len(octets)) - at
+        offset = stream.base + at
+        if found < 0 and state == _MORE:
+            facts.cut(offset=offset, octets=lost)
+            return
+        size = int.from_bytes(octets[at + 8 : at + 12].tobytes(), "big" if big else "little")
+        facts.skipped(
             Reason.RECORD_LENGTH,
-            offset=stream.base,
-            frame=facts.packets + 1,
-            octets=skipped,
-            detail=f"a record claims {size} octets; {ending}",
+            f"a record claims {size} octets",
+            offset=offset,
+            octets=lost,
+            resumed=found >= 0,
         )
         if found < 0:
             return
         at = found
-    rest = len(stream.octets) - at
-    if rest:
-        facts.losses.add(
-            Reason.FILE_CUT,
-            offset=stream.base + at,
-            frame=facts.packets + 1,
-            octets=rest,
-        )

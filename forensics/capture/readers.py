@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, Protocol
 
 from forensics import limits
-from forensics.capture import pcap
+from forensics.capture import dnstap, pcap, pcapng
 from forensics.capture.containers import STANDARD_INPUT, Stream
 from forensics.capture.facts import CaptureFacts, captures_table, losses_table
 from forensics.errors import UnknownFormat
@@ -37,7 +37,7 @@ class Reader(Protocol):
         """Yield a block for each window, perhaps an empty one, and fill `facts`."""
 
 
-READERS: Final[tuple[Reader, ...]] = (pcap,)
+READERS: Final[tuple[Reader, ...]] = (pcap, pcapng, dnstap)
 
 
 class Capture:
@@ -126,8 +126,39 @@ def first_time(path: str) -> int | None:
     return capture.facts.first
 
 
+_OTHER_FORMATS: Final = (
+    (b"snoop\0\0\0", "this is snoop; convert it with `editcap -F pcapng`"),
+    (b"PK\3\4", "this is a ZIP archive; unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "this is a 7-Zip archive; unpack it first"),
+    (b"PAR1", "this is Parquet; name its folder as a dataset"),
+    (b"\x83eC-DNS", "this is C-DNS, which is not read yet"),
+    (b"\x83feC-DNS", "this is C-DNS, which is not read yet"),
+)
+"""Formats that users are likely to try, by their first octets."""
+
+
 def _reason(head: bytes) -> str:
-    """Say what the unknown content may be."""
+    """Say in one line what the unknown content may be."""
+    for magic, sentence in _OTHER_FORMATS:
+        if head.startswith(magic):
+            return sentence
+    if head[:4] == bytes(4) and head[8:12] in {b"\0\0\0\2", b"\0\0\0\4"}:
+        return "Frame Streams whose content is not protobuf:dnstap.Dnstap"
+    if _is_bare_dnstap(head):
+        return "a dnstap message without Frame Streams around it: record with fstrm_capture"
     known = ", ".join(reader.NAME for reader in READERS)
-    shown = head[:8].hex(" ")
-    return f"unknown format (first octets {shown}); known are {known}"
+    return f"unknown format (first octets {head[:8].hex(' ')}); known are {known}"
+
+
+def _is_bare_dnstap(head: bytes) -> bool:
+    """Whether `head` begins with octet fields of a Dnstap protobuf up to its field message."""
+    at = 0
+    while at + 2 <= len(head):
+        tag, size = head[at], head[at + 1]
+        if tag == 14 << 3 | 2:
+            return True
+        # Fields identity, version and extra; their lengths are below 128 in practice.
+        if tag not in {0x0A, 0x12, 0x1A} or size > 127:
+            return False
+        at += 2 + size
+    return False

@@ -1,0 +1,158 @@
+"""dnstap: protobuf messages of a name server about its own traffic, in Frame Streams.
+
+Source: dnstap.proto (dnstap.info) and the Frame Streams specification (fstrm). A frame is a length
+of 32 bits in network order and the octets; length 0 escapes to a control frame. In a row made of a
+response, the source is the responder; in one made of a query, it is the initiator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics import limits
+from forensics.capture.containers import Stream
+from forensics.capture.facts import CaptureFacts
+from forensics.capture.frames import ABSURD, FULL, MORE, Rows, resynchronise, walk
+from forensics.capture.losses import SENTENCES, Reason, new_tally
+from forensics.wire.blocks import MessageBlock
+
+NAME: Final = "dnstap"
+
+_CONTENT_TYPE: Final = b"protobuf:dnstap.Dnstap"
+_START: Final = 2
+_READY: Final = 4
+
+
+def sniff(head: bytes) -> bool:
+    """Whether the input is Frame Streams that begin with START or READY, of dnstap content."""
+    if len(head) < 12 or head[:4] != bytes(4):
+        return False
+    size = int.from_bytes(head[4:8], "big")
+    kind = int.from_bytes(head[8:12], "big")
+    if not 4 <= size <= limits.CONTROL_OCTETS or kind not in {_START, _READY}:
+        return False
+    return size == 4 or _CONTENT_TYPE in head[12 : 8 + size]
+
+
+class _Identities:
+    """The identities of one file, as kernels know them and as text."""
+
+    def __init__(self) -> None:
+        self.known = np.zeros(1, np.int64)
+        self.hashes = np.zeros(limits.IDENTITIES, np.int64)
+        self.spans = np.zeros((limits.IDENTITIES, 2), np.int64)
+        self.octets = np.zeros(limits.IDENTITY_OCTETS, np.uint8)
+        self.texts: list[str] = []
+
+    def decode(self) -> list[str]:
+        """The texts of all identities so far; octets that are no UTF-8 are escaped."""
+        for row in range(len(self.texts), int(self.known[0])):
+            start, size = (int(value) for value in self.spans[row])
+            raw = self.octets[start : start + size].tobytes()
+            self.texts.append(raw.decode("utf-8", errors="backslashreplace"))
+        return self.texts
+
+
+def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterator[MessageBlock]:
+    """Read every frame of a dnstap stream; yield a block for each window, perhaps an empty one."""
+    del ports  # dnstap holds nothing but DNS
+    identities = _Identities()
+    at = 0
+    while True:
+        octets = stream.octets
+        rows = Rows.empty(min(limits.BLOCK_MESSAGES, (len(octets) - at) // 8 + 2))
+        tally = new_tally()
+        count, frames, other, reached, ended, _ = walk(
+            octets,
+            at,
+            facts.packets + 1,
+            limits.RECORD_OCTETS,
+            limits.CONTROL_OCTETS,
+            rows.start,
+            rows.length,
+            rows.time,
+            rows.frame,
+            rows.source,
+            rows.destination,
+            rows.source_port,
+            rows.destination_port,
+            rows.transport,
+            rows.kind,
+            rows.identity,
+            rows.other_time,
+            identities.known,
+            identities.hashes,
+            identities.spans,
+            identities.octets,
+            tally,
+        )
+        _count_losses(facts, tally, stream.base)
+        facts.packets += frames
+        facts.messages += count
+        facts.other += other
+        block = _block(octets, rows, count, facts.number, identities.decode())
+        facts.saw_times(block.time)
+        yield block
+        at = reached
+        if ended == FULL:
+            continue
+        if ended == MORE and not stream.final:
+            stream.advance(at)
+            at = 0
+            continue
+        if ended == ABSURD:
+            stream.advance(at, limits.RESYNC_OCTETS + 2 * limits.RECORD_OCTETS)
+            octets, at = stream.octets, 0
+        elif at == len(octets):
+            return
+        # A frame that runs beyond the end of the input is damage too if others follow its start.
+        found = resynchronise(octets, at + 1, at + limits.RESYNC_OCTETS, limits.RECORD_OCTETS)
+        lost = (found if found >= 0 else len(octets)) - at
+        offset = stream.base + at
+        if found < 0 and ended == MORE:
+            facts.cut(offset=offset, octets=lost)
+            return
+        size = int.from_bytes(octets[at : at + 4].tobytes(), "big")
+        what = f"a frame claims {size} octets" if size else SENTENCES[Reason.FRAME_LENGTH]
+        facts.skipped(Reason.FRAME_LENGTH, what, offset=offset, octets=lost, resumed=found >= 0)
+        if found < 0:
+            return
+        at = found
+
+
+def _count_losses(facts: CaptureFacts, tally: NDArray[np.int64], base: int) -> None:
+    """Add what `walk` lost; its ordinals are offsets in the window, its frames stand beside."""
+    order = sorted(np.flatnonzero(tally[:, 0]).tolist(), key=lambda code: int(tally[code, 2]))
+    for code in order:
+        count, size, offset, frame = (int(value) for value in tally[code])
+        facts.losses.add(Reason(code), count=count, octets=size, offset=base + offset, frame=frame)
+
+
+def _block(
+    octets: NDArray[np.uint8], rows: Rows, count: int, number: int, identities: list[str]
+) -> MessageBlock:
+    """The first `count` rows as a block."""
+    length = rows.length[:count]
+    return MessageBlock(
+        octets=octets,
+        start=rows.start[:count],
+        captured=length,
+        length=length,
+        time=rows.time[:count],
+        frame=rows.frame[:count],
+        source=rows.source[:count],
+        destination=rows.destination[:count],
+        source_port=rows.source_port[:count],
+        destination_port=rows.destination_port[:count],
+        transport=rows.transport[:count],
+        kind=rows.kind[:count],
+        identity=rows.identity[:count],
+        other_time=rows.other_time[:count],
+        flags=np.zeros(count, np.uint8),
+        capture=number,
+        identities=identities,
+    )
