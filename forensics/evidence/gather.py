@@ -16,7 +16,7 @@ from forensics.wire.canonical import (
     ends_with,
     insert_sorted,
 )
-from forensics.wire.jit import heapless_kernel
+from forensics.wire.jit import heapless_kernel, inlined_kernel
 from forensics.wire.moves import SLACK, copy
 from forensics.wire.records import (
     CLASS,
@@ -36,6 +36,7 @@ from forensics.wire.records import (
     resolve_name,
     walk_records,
 )
+from forensics.wire.words import be16
 
 # Why something was left out: the rows of `Gathering.skipped`, and their names.
 LIMIT: Final = 0
@@ -242,7 +243,7 @@ def scratch() -> Scratch:
     )
 
 
-@heapless_kernel
+@inlined_kernel
 def owner_of(octets: NDArray[np.uint8], base: int, end: int, record: int, work: Scratch) -> int:
     """Return the number of the record's owner among the message's names; -1: it is no name."""
     known = work.records[record, NAME]
@@ -284,7 +285,7 @@ def owner_of(octets: NDArray[np.uint8], base: int, end: int, record: int, work: 
     return found
 
 
-@heapless_kernel
+@inlined_kernel
 def bring_rrset(
     octets: NDArray[np.uint8],
     base: int,
@@ -303,9 +304,10 @@ def bring_rrset(
     state = work.state
     if state[_SET_OWNER] == owner and state[_SET_TYPE] == kind and state[_SET_SECTION] == section:
         return state[_SET_COUNT]
-    found = 0
-    at = 0
-    ttl = 0
+    # Typed, since numba compiles what they go into once more for a literal.
+    found = np.int64(0)
+    at = np.int64(0)
+    ttl = np.int64(0)
     state[_DONE] += count
     for record in range(count):
         if (
@@ -341,7 +343,7 @@ def bring_rrset(
     return state[_SET_COUNT]
 
 
-@heapless_kernel
+@inlined_kernel
 def seal(work: Scratch, first: int, second: int) -> int:
     """Finish the entry of `first + second` octets: zero its end, set its header; return words."""
     end = ENTRY_HEADER + first + second
@@ -352,7 +354,7 @@ def seal(work: Scratch, first: int, second: int) -> int:
     return end >> 3
 
 
-@heapless_kernel
+@inlined_kernel
 def write_signed(
     octets: NDArray[np.uint8],
     start: int,
@@ -371,7 +373,7 @@ def write_signed(
     out = work.octets
     name = work.name_at[owner, 1]
     name_octets = work.name_at[owner, 2]
-    labels = int(octets[start + 3])
+    labels = np.int64(octets[start + 3])
     spare = work.name_at[owner, 3] - labels
     wildcard = 0
     problem = SOUND
@@ -383,7 +385,7 @@ def write_signed(
         if work.names[name] == 1 and work.names[name + 1] == 42:
             spare += 1
         for _ in range(spare):
-            step = int(work.names[name]) + 1
+            step = np.int64(work.names[name]) + 1
             name += step
             name_octets -= step
     signer_at = ENTRY_HEADER + RRSIG_FIXED
@@ -419,7 +421,7 @@ def write_signed(
     return at - ENTRY_HEADER, problem, wildcard
 
 
-@heapless_kernel
+@inlined_kernel
 def note_signature(
     octets: NDArray[np.uint8],
     base: int,
@@ -449,7 +451,7 @@ def note_signature(
             octets, base, start + length, start + RRSIG_FIXED, work.octets, signer_at, True
         )
     wildcard = 0
-    found = 0
+    found = np.int64(0)
     if signer < 0 or signer == start + length:
         # No signer, or no signature after it: keep the RDATA as received, then the owner.
         problem = SIGNATURE_MALFORMED
@@ -459,7 +461,7 @@ def note_signature(
         owner_at = length
         words = seal(work, length + size, 0)
     else:
-        kind = (int(octets[start]) << 8) | int(octets[start + 1])
+        kind = be16(octets, start)
         section = work.records[record, SECTION]
         found = -1 - ABSENT
         # An RRSIG is never signed (RFC 4035 2.2): no validator looks for such a one.
@@ -488,7 +490,7 @@ def note_signature(
     return number, wildcard
 
 
-@heapless_kernel
+@inlined_kernel
 def note_keyset(owner: int, kind: int, found: int, work: Scratch, held: Gathering) -> int:
     """Number the key RRset in the scratch memory, new or known; -1: no room."""
     out = work.octets
@@ -516,7 +518,7 @@ def note_keyset(owner: int, kind: int, found: int, work: Scratch, held: Gatherin
     return number
 
 
-@heapless_kernel
+@inlined_kernel
 def note_run(
     messages: Messages,
     message: int,
@@ -576,7 +578,7 @@ def note_run(
     held.runs[run, RUN_AA] = aa
 
 
-@heapless_kernel
+@inlined_kernel
 def response_flags(messages: Messages, message: int, cut: bool) -> int:
     """Return the SightingFlag bits that all signatures of a response share.
 
@@ -584,7 +586,7 @@ def response_flags(messages: Messages, message: int, cut: bool) -> int:
     query without RD, or upstream of a resolver by dnstap; when it refers or denies with neither AA
     nor RA; and when dnstap or the user says so. The user's word overrules all else.
     """
-    header = int(messages.header_flags[message])
+    header = np.int64(messages.header_flags[message])
     kind = messages.kind[message]
     state = messages.state[message]
     role = messages.role[message]
@@ -641,7 +643,7 @@ def gather(
     octets = messages.octets
     count = 0
     for message in range(messages.start.shape[0]):
-        header = int(messages.header_flags[message])
+        header = np.int64(messages.header_flags[message])
         if header & 0x8000 == 0:
             continue
         state = messages.state[message]

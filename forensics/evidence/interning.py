@@ -1,7 +1,7 @@
 """Distinct octet strings, numbered from 0 in order of first appearance, found by hash.
 
-Entries are arrays of 64-bit words whose first word tells the length, so equal words are equal
-entries. The hash only finds candidates: every hit is confirmed word by word, since attackers
+Entries are arrays of 64-bit words whose first word tells the length, so that entries of other
+lengths differ in it. The hash only finds candidates: every hit is confirmed word by word, since attackers
 choose octets. It is NH (RFC 4418 5.2) under a key drawn per process, so that nobody can prepare
 entries that fall into one slot; numbers, and all output, do not depend on the key.
 """
@@ -14,11 +14,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.wire.jit import heapless_kernel
+from forensics.wire.jit import inlined_kernel
 
 FULL: Final = -1
-_NUMBER_BITS: Final = np.uint64(24)
-_NUMBER_MASK: Final = np.uint64((1 << 24) - 1)
 _LOW: Final = np.uint64(0xFFFF_FFFF)
 _HALF: Final = np.uint64(32)
 _ZERO: Final = np.uint64(0)
@@ -35,10 +33,10 @@ class Interned(NamedTuple):
 
     Attributes:
         table: uint64, open addressing, a power of two at least twice the limit of entries; high
-            40 bits of the hash, 24 bits of number + 1; 0: empty.
-        arena: uint64, the entries' words one after the other.
-        start: int64, first word of each entry in `arena`; the next entry's start ends it.
-        used: int64[1], entries so far.
+            half of the hash, then where the entry begins in `arena`; 0: empty.
+        arena: uint64, the entries one after the other, each behind a word with its number.
+        start: int64, first word of each entry in `arena`, its number's word left out.
+        used: int64[2], entries and words of `arena` so far.
         key: uint64, the hash's key, as long as the longest entry.
         mask: uint64[1], bits of the hash that are used; fewer only to test collisions.
     """
@@ -53,19 +51,19 @@ class Interned(NamedTuple):
 
 def empty(entries: int, octets: int, longest: int, mask: int = 2**64 - 1) -> Interned:
     """Make room for `entries` entries of together `octets` octets, each at most `longest`."""
-    if entries >= 1 << 24:
-        raise ValueError("a number has 24 bits")
+    if octets // 8 >= 1 << 32:
+        raise ValueError("a place in the arena has 32 bits")
     return Interned(
         table=np.zeros(1 << (2 * entries - 1).bit_length(), dtype=np.uint64),
         arena=np.zeros(octets // 8, dtype=np.uint64),
-        start=np.zeros(entries + 1, dtype=np.int64),
-        used=np.zeros(1, dtype=np.int64),
+        start=np.zeros(entries, dtype=np.int64),
+        used=np.zeros(2, dtype=np.int64),
         key=np.frombuffer(bytearray(os.urandom(longest // 8 * 8 + 8)), dtype=np.uint64),
         mask=np.array([mask], dtype=np.uint64),
     )
 
 
-@heapless_kernel
+@inlined_kernel
 def mix(value: np.uint64) -> np.uint64:
     """Spread the bits of a word over all of it (the finalizer of MurmurHash3)."""
     value ^= value >> _MIX_SHIFT
@@ -73,7 +71,7 @@ def mix(value: np.uint64) -> np.uint64:
     return value ^ (value >> _MIX_SHIFT)
 
 
-@heapless_kernel
+@inlined_kernel
 def intern(words: NDArray[np.uint64], count: int, entries: Interned) -> int:
     """Return the number of the entry `words[:count]`; add it if it is new.
 
@@ -87,29 +85,30 @@ def intern(words: NDArray[np.uint64], count: int, entries: Interned) -> int:
     hashed = mix(total) & entries.mask[0]
     slots = np.uint64(entries.table.shape[0] - 1)
     slot = hashed & slots
-    used = entries.used[0]
     while True:
         held = entries.table[np.int64(slot)]
         if held == _ZERO:
             break
-        if held >> _NUMBER_BITS == hashed >> _NUMBER_BITS:
-            number = np.int64(held & _NUMBER_MASK) - 1
-            start = entries.start[number]
-            if entries.start[number + 1] - start == count:
-                same = True
-                for step in range(count):
-                    if entries.arena[start + step] != words[step]:
-                        same = False
-                        break
-                if same:
-                    return number
+        if held >> _HALF == hashed >> _HALF:
+            start = np.int64(held & _LOW)
+            # The first word tells the length. The rest has no early exit: it nearly always is
+            # equal, and so is compared several words at once.
+            if entries.arena[start] == words[0]:
+                difference = _ZERO
+                for step in range(1, count):
+                    difference |= entries.arena[start + step] ^ words[step]
+                if difference == _ZERO:
+                    return np.int64(entries.arena[start - 1])
         slot = (slot + _ONE) & slots
-    start = entries.start[used]
-    if used + 1 >= entries.start.shape[0] or start + count > entries.arena.shape[0]:
+    number = entries.used[0]
+    start = entries.used[1] + 1
+    if number >= entries.start.shape[0] or start + count > entries.arena.shape[0]:
         return FULL
+    entries.arena[start - 1] = np.uint64(number)
     for step in range(count):
         entries.arena[start + step] = words[step]
-    entries.start[used + 1] = start + count
-    entries.used[0] = used + 1
-    entries.table[np.int64(slot)] = ((hashed >> _NUMBER_BITS) << _NUMBER_BITS) | np.uint64(used + 1)
-    return used
+    entries.start[number] = start
+    entries.used[0] = number + 1
+    entries.used[1] = start + count
+    entries.table[np.int64(slot)] = ((hashed >> _HALF) << _HALF) | np.uint64(start)
+    return number

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from forensics import schemas
-from forensics.evidence.gather import ENTRY_HEADER, PROBLEMS, RRSIG_FIXED, Gathering
+from forensics.evidence.gather import PROBLEMS, RRSIG_FIXED, Gathering
 from forensics.evidence.interning import Interned
 from forensics.evidence.names import name_octets, name_text
 from forensics.vocabulary import TYPE_SOA
@@ -16,12 +16,12 @@ from forensics.vocabulary import TYPE_SOA
 
 def entry_parts(entries: Interned, number: int) -> tuple[bytes, bytes]:
     """Return the two octet strings of entry `number`."""
-    words = entries.arena[entries.start[number] : entries.start[number + 1]]
-    octets = words.tobytes()
-    first = int(words[0]) & 0xFFFF_FFFF
-    second = int(words[0]) >> 32
-    middle = ENTRY_HEADER + first
-    return octets[ENTRY_HEADER:middle], octets[middle : middle + second]
+    start = int(entries.start[number])
+    header = int(entries.arena[start])
+    first = header & 0xFFFF_FFFF
+    both = first + (header >> 32)
+    octets = entries.arena[start + 1 : start + 1 + (both + 7) // 8].tobytes()
+    return octets[:first], octets[first:both]
 
 
 def signature_id(signed_data: bytes, signature: bytes) -> str:

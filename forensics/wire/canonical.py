@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.wire.jit import heapless_kernel
+from forensics.wire.jit import heapless_kernel, inlined_kernel
 from forensics.wire.moves import SLACK, copy
 from forensics.wire.records import NAME_OCTETS, expand_name
 
@@ -68,7 +68,7 @@ def _layout_table() -> NDArray[np.int64]:
 _LAYOUT: Final = _layout_table()
 
 
-@heapless_kernel
+@inlined_kernel
 def canonical_rdata(
     octets: NDArray[np.uint8],
     base: int,
@@ -103,12 +103,12 @@ def canonical_rdata(
         for _ in range(3):
             if start + before >= end:
                 return -1
-            before += 1 + int(octets[start + before])
+            before += 1 + np.int64(octets[start + before])
     elif kind == _A6:
         # prefix length, address suffix, and a name unless the prefix is empty (RFC 2874 3.1)
         if length < 1 or octets[start] > 128:
             return -1
-        prefix = int(octets[start])
+        prefix = np.int64(octets[start])
         before = 1 + (128 - prefix + 7) // 8
         names = 1 if prefix > 0 else 0
     if before > length:
@@ -139,13 +139,13 @@ def compare_octets(
     RFC 4034 6.3. Returns a number below, equal to or above 0.
     """
     for step in range(min(left_length, right_length)):
-        difference = int(buffer[left + step]) - int(buffer[right + step])
+        difference = np.int64(buffer[left + step]) - np.int64(buffer[right + step])
         if difference != 0:
             return difference
     return left_length - right_length
 
 
-@heapless_kernel
+@inlined_kernel
 def insert_sorted(
     buffer: NDArray[np.uint8], spans: NDArray[np.int64], order: NDArray[np.int64], count: int
 ) -> int:
@@ -198,7 +198,7 @@ def count_labels(name: NDArray[np.uint8], start: int) -> int:
     while name[position] != 0:
         if not (position == start and name[position] == 1 and name[position + 1] == 42):
             labels += 1
-        position += int(name[position]) + 1
+        position += np.int64(name[position]) + 1
     return labels
 
 
@@ -210,7 +210,7 @@ def ends_with(
     position = start
     end = start + length
     while end - position > octets:
-        position += int(name[position]) + 1
+        position += np.int64(name[position]) + 1
     if end - position != octets:
         return False
     for step in range(octets):

@@ -44,6 +44,8 @@ def cache_folder() -> Path:
 CACHE = cache_folder()
 numba.config.CACHE_DIR = str(CACHE)
 
+_HEAPLESS = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
+
 
 def is_compiled() -> bool:
     """Whether kernels of this very source have been compiled before (else the first run waits)."""
@@ -60,6 +62,24 @@ def heapless_kernel(function: _F) -> _F:
 
     A tuple of arrays costs an atomic increment and decrement for each array and call otherwise,
     which doubled the time of kernels that call others for each record. Slicing counts as making.
+    """
+    return cast("_F", numba.njit(**_HEAPLESS)(function))
+
+
+def inlined_kernel(function: _F) -> _F:
+    """Compile like `heapless_kernel`, always into its caller: for what is called in one place.
+
+    A call hands over each array of a tuple as seven words, 300 for some tuples of ours.
+    """
+    return cast("_F", numba.njit(**_HEAPLESS, forceinline=True)(function))
+
+
+def lean_kernel(function: _F) -> _F:
+    """Compile like `kernel`, without reference counts: for kernels that allocate no array.
+
+    An ordinary kernel counts references to its arrays with locked instructions whenever it takes
+    a tuple apart or hands arrays on, which costs more than the work on a message. Arrays that a
+    caller passes in outlive the call anyway. numba refuses to compile an allocation here.
     """
     options = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
     return cast("_F", numba.njit(**options)(function))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from forensics.wire.jit import heapless_kernel
 from forensics.wire.moves import SLACK, put64
-from forensics.wire.words import le64, lowered
+from forensics.wire.words import be16, be32, le64, lowered
 
 HEADER_OCTETS: Final = 12
 NAME_OCTETS: Final = 255
@@ -48,7 +48,7 @@ def skip_name(octets: NDArray[np.uint8], position: int, end: int) -> int:
     Only the octets in place are looked at: a pointer ends the name and is not followed.
     """
     while position < end:
-        length = int(octets[position])
+        length = np.int64(octets[position])
         if length == 0:
             return position + 1
         if length >= 192:
@@ -72,7 +72,7 @@ def resolve_name(octets: NDArray[np.uint8], base: int, end: int, position: int) 
             return position
         if position + 2 > end:
             return -1
-        target = base + ((int(octets[position]) & 63) << 8) + int(octets[position + 1])
+        target = base + (be16(octets, position) & 0x3FFF)
         if target >= position or target < base + HEADER_OCTETS:
             return -1
         position = target
@@ -105,11 +105,11 @@ def expand_name(
     while True:
         if position >= limit:
             return -1, 0
-        length = int(octets[position])
+        length = np.int64(octets[position])
         if length >= 192:
             if position + 2 > limit:
                 return -1, 0
-            target = base + ((length & 63) << 8) + int(octets[position + 1])
+            target = base + (be16(octets, position) & 0x3FFF)
             if after < 0:
                 after = position + 2
             hops += 1
@@ -131,7 +131,7 @@ def expand_name(
                 put64(out, at + written + step, lowered(word) if lower else word)
                 step += 8
         while step <= length:
-            octet = int(octets[position + step])
+            octet = np.int64(octets[position + step])
             if lower and 65 <= octet <= 90:
                 octet += 32
             out[at + written + step] = octet
@@ -154,30 +154,24 @@ def walk_records(
     if end - base < HEADER_OCTETS:
         return 0, 0
     position = base + HEADER_OCTETS
-    for _ in range((int(octets[base + 4]) << 8) | int(octets[base + 5])):
+    for _ in range(be16(octets, base + 4)):
         position = skip_name(octets, position, end)
         if position < 0 or position + 4 > end:
             return 0, 0
         position += 4
     found = 0
     for section in range(1, 4):
-        field = base + 4 + 2 * section
-        for _ in range((int(octets[field]) << 8) | int(octets[field + 1])):
+        for _ in range(be16(octets, base + 4 + 2 * section)):
             fixed = skip_name(octets, position, end)
             if fixed < 0 or fixed + 10 > end or found >= records.shape[0]:
                 return found, section
-            length = (int(octets[fixed + 8]) << 8) | int(octets[fixed + 9])
+            length = be16(octets, fixed + 8)
             if fixed + 10 + length > end:
                 return found, section
             records[found, OWNER] = position
-            records[found, TYPE] = (int(octets[fixed]) << 8) | int(octets[fixed + 1])
-            records[found, CLASS] = (int(octets[fixed + 2]) << 8) | int(octets[fixed + 3])
-            records[found, TTL] = (
-                (int(octets[fixed + 4]) << 24)
-                | (int(octets[fixed + 5]) << 16)
-                | (int(octets[fixed + 6]) << 8)
-                | int(octets[fixed + 7])
-            )
+            records[found, TYPE] = be16(octets, fixed)
+            records[found, CLASS] = be16(octets, fixed + 2)
+            records[found, TTL] = be32(octets, fixed + 4)
             records[found, RDATA] = fixed + 10
             records[found, RDLENGTH] = length
             records[found, SECTION] = section
