@@ -138,8 +138,8 @@ class Places:
     Attributes:
         server, nsid: address and instance.
         resolver: bool (P), the place answers as a resolver.
-        same: int64 (P), the place that stands for it: responses without NSID of an address that
-            only ever named one instance came from that instance.
+        same: int64 (P), the place that stands for it (`places.fold`): responses without NSID of
+            an address that only ever named one instance came from that instance.
     """
 
     server: list[str]
@@ -154,16 +154,11 @@ def read_places(places: Any) -> Places:
     size = int(number.max()) + 1 if len(number) else 0
     server, nsid = ["?"] * size, [None] * size
     resolver = np.zeros(size, dtype=bool)
-    columns = (single(places[name]).to_pylist() for name in ("server", "nsid", "role"))
-    for place, address, instance, role in zip(number.tolist(), *columns, strict=True):
+    same = np.arange(size, dtype=np.int64)
+    columns = (single(places[name]).to_pylist() for name in ("server", "nsid", "role", "fold"))
+    for place, address, instance, role, fold in zip(number.tolist(), *columns, strict=True):
         server[place], nsid[place] = address, instance
         resolver[place] = role == vocabulary.ROLES[vocabulary.Role.RESOLVER]
-    same = np.arange(size, dtype=np.int64)
-    instances: dict[str, list[int]] = {}
-    for place, address in enumerate(server):
-        instances.setdefault(address, []).append(place)
-    for found in instances.values():
-        named = [place for place in found if nsid[place] is not None]
-        if len(named) == 1:
-            same[found] = named[0]
+        if fold is not None and fold < size:
+            same[place] = fold
     return Places(server, nsid, resolver, same)

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from forensics import vocabulary
 from forensics.timeline import lookups, triage
-from forensics.timeline.lineage import ZoneFinder, child_label
+from forensics.timeline.columns import Coded
+from forensics.timeline.lineage import ZoneFinder, child_label, parent
 from forensics.timeline.lookups import Lookups
 from forensics.timeline.moments import Moment
+from forensics.timeline.series import bin_numbers
 from forensics.timeline.sketch import Distinct, hash_values, mix
 
 BIN_KEPT: Final = 2**10
@@ -39,6 +41,7 @@ class Resolver:
     servfail: int = 0
     answered: int = 0
     ede: dict[int, int] = field(default_factory=dict)
+    ede_first: dict[int, Moment] = field(default_factory=dict)
     first_servfail: Moment | None = None
     last_servfail: Moment | None = None
 
@@ -130,17 +133,20 @@ def walk(
         traffic.responses += int(rows.response.sum())
         zone = lookups.zone_numbers(finder, rows.name)
         broken = np.zeros(len(zone), dtype=bool)
+        touched = broken.copy()
         for window, impact in zip(windows, traffic.impacts, strict=True):
             number = finder.number(window.zone)
             below = np.array([*(number in chain for chain in chains), False], dtype=bool)
             inside = below[zone] & (rows.instant >= window.begin) & (rows.instant <= window.end)
             broken |= inside
+            # Caches go on refusing for a while after the repair: that is still its doing.
+            touched |= below[zone] & (rows.instant >= window.begin)
             _hurt(impact, rows, np.flatnonzero(inside & rows.client_side), window.zone, known)
         traffic.client_side += int((rows.client_side & ~rows.again).sum())
         for side, counts in zip((rows.client_side, ~rows.client_side), traffic.triage, strict=True):
             triage.count(counts, rows, side & ~rows.again, broken)
         _bin(traffic, rows, origin, width)
-        _claim(traffic, rows, broken)
+        _claim(traffic, rows, touched)
     return traffic
 
 
@@ -186,23 +192,13 @@ def zone_below(name: str, zone: str, signed: frozenset[str]) -> tuple[str | None
     child = child_label(name, zone)
     if child is None:
         return None, True
-    closest: str | None = name
-    while closest is not None and closest != zone:
-        if closest in signed:
-            return child if zone.count(".") <= 1 else closest, True
-        closest = closest if closest == child else _up(closest)
-        if closest == child:
-            break
-    if child in signed:
-        return child, True
-    return (child, False) if zone.count(".") <= 1 else (None, True)
-
-
-def _up(name: str) -> str | None:
-    """Give the name above."""
-    from forensics.timeline.lineage import parent
-
-    return parent(name)
+    above: str | None = name
+    while above is not None and above != zone and above not in signed:
+        above = parent(above)
+    shallow = zone.count(".") <= 1
+    if above is not None and above != zone:
+        return child if shallow else above, True
+    return (child, False) if shallow else (None, True)
 
 
 def _note_resolvers(impact: Impact, rows: Lookups, at: NDArray[np.int64]) -> None:
@@ -210,21 +206,21 @@ def _note_resolvers(impact: Impact, rows: Lookups, at: NDArray[np.int64]) -> Non
     at = at[rows.response[at]]
     if not len(at):
         return
-    keys = np.stack(
-        [rows.server.codes[at], rows.identity.codes[at], rows.rcode[at], rows.ede[at]]
-    )
+    keys = np.stack([rows.server.codes[at], rows.identity.codes[at], rows.rcode[at], rows.ede[at]])
     found, inverse, counts = np.unique(keys, axis=1, return_inverse=True, return_counts=True)
     inverse = inverse.reshape(-1)
     for number, (server, identity, rcode, ede) in enumerate(found.T.tolist()):
         name = "" if identity < 0 else rows.identity.values[identity].as_py()
         key = (rows.server.values[server].as_py() if server >= 0 else "?", name)
         resolver = impact.resolvers.setdefault(key, Resolver())
+        mine = at[inverse == number]
+        mine = mine[np.lexsort((rows.where[mine], rows.instant[mine]))]
         if ede >= 0:
             resolver.ede[ede] = resolver.ede.get(ede, 0) + int(counts[number])
+            first = _least(resolver.ede_first.get(ede), _moment(rows, mine[0]))
+            resolver.ede_first[ede] = first
         if rcode == vocabulary.SERVFAIL:
             resolver.servfail += int(counts[number])
-            mine = at[inverse == number]
-            mine = mine[np.lexsort((rows.where[mine], rows.instant[mine]))]
             resolver.first_servfail = _least(resolver.first_servfail, _moment(rows, mine[0]))
             resolver.last_servfail = _most(resolver.last_servfail, _moment(rows, mine[-1]))
         elif rcode in {0, vocabulary.NXDOMAIN}:
@@ -241,11 +237,9 @@ def _bin(traffic: Traffic, rows: Lookups, origin: int, width: int) -> None:
     kind[rows.rcode[at] == vocabulary.NXDOMAIN] = 1
     kind[rows.rcode[at] == vocabulary.SERVFAIL] = 2
     kind[rows.again[at]] = 4
-    number = (rows.begin[at] - origin) // width
+    number = bin_numbers(rows.begin[at], origin, width)
     base = int(number.min())
-    flat = np.bincount((number - base) * 5 + kind, minlength=5) if np.ptp(number) < 2**20 else None
-    if flat is None:
-        return
+    flat = np.bincount((number - base) * 5 + kind)
     sums = np.append(flat, np.zeros(-len(flat) % 5, dtype=np.int64)).reshape(-1, 5)
     for step in np.flatnonzero(sums.any(axis=1)).tolist():
         held = traffic.bins.setdefault(base + step, np.zeros(5, dtype=np.int64))
@@ -254,7 +248,9 @@ def _bin(traffic: Traffic, rows: Lookups, origin: int, width: int) -> None:
     if not len(failed):
         return
     hashes = mix(
-        _of(rows.client, at[failed]), _of(rows.name, at[failed]), rows.qtype[at[failed]].astype("u8")
+        _of(rows.client, at[failed]),
+        _of(rows.name, at[failed]),
+        rows.qtype[at[failed]].astype("u8"),
     )
     cell = number[failed] * 5 + kind[failed]
     order = np.argsort(cell, kind="stable")
@@ -265,7 +261,7 @@ def _bin(traffic: Traffic, rows: Lookups, origin: int, width: int) -> None:
         held_hashes.add(np.unique(hashes[part]))
 
 
-def _of(column: lookups.Coded, at: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _of(column: Coded, at: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Give the hashes of the texts of some rows, 0 for null."""
     table = hash_values(column.values)
     codes = column.codes[at]

@@ -85,7 +85,12 @@ def judged(
         known = (signature < len(catalog.signer)) & (place < len(places.server))
         if not known.all():
             batch = batch.filter(_mask(known))  # noqa: PLW2901 - a row of no table says nothing
-            signature, place, time, flags = signature[known], place[known], time[known], flags[known]
+            signature, place, time, flags = (
+                signature[known],
+                place[known],
+                time[known],
+                flags[known],
+            )
         status, reason, weak, zone = judge.codes(signature, place, time)
         judged_at, place = place, places.same[place]
         outcome = np.full(len(status), NEITHER, dtype=np.uint8)

@@ -39,10 +39,10 @@ def is_before(
     if moments[row, column, 1] < 0:
         return True
     if time != moments[row, column, 0]:
-        return time < moments[row, column, 0]
+        return bool(time < moments[row, column, 0])
     if where != moments[row, column, 1]:
-        return where < moments[row, column, 1]
-    return signature < moments[row, column, 2]
+        return bool(where < moments[row, column, 1])
+    return bool(signature < moments[row, column, 2])
 
 
 @kernel
@@ -53,10 +53,10 @@ def is_after(
     if moments[row, column, 1] < 0:
         return True
     if time != moments[row, column, 0]:
-        return time > moments[row, column, 0]
+        return bool(time > moments[row, column, 0])
     if where != moments[row, column, 1]:
-        return where > moments[row, column, 1]
-    return signature > moments[row, column, 2]
+        return bool(where > moments[row, column, 1])
+    return bool(signature > moments[row, column, 2])
 
 
 @kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from forensics import vocabulary
@@ -38,6 +38,10 @@ class Run:
     count: int
     ttl: int
     keys: tuple[Key, ...]
+
+    def at(self, place: int) -> Run:
+        """Give the same run as of another place, the one that stands for it."""
+        return self if place == self.place else replace(self, place=place)
 
 
 class Key(NamedTuple):

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from forensics import vocabulary
 from forensics.timeline.columns import coded, integers
 from forensics.timeline.evidence import Catalog, Evidence, Judge, Places
-from forensics.timeline.judged import AUTHORITY, judged
+from forensics.timeline.judged import judged
 from forensics.timeline.kernels import (
     GOOD,
     OTHER_STATE,
@@ -41,7 +41,7 @@ EXPIRED: Final = vocabulary.REASON_CODE["signature-expired"]
 
 @dataclass(slots=True)
 class Stratum:
-    """A place × signer × class of records that went bad, with its brackets.
+    """A place x signer x class of records that went bad, with its brackets.
 
     Attributes:
         place, side, signer, record_class: which.
@@ -89,25 +89,22 @@ def strata(case: Case) -> list[Stratum]:
     found = []
     for key, cells in sorted(groups.items()):
         bad = [cell for cell in cells if cell.bad]
-        if not bad:
+        begins = [(cell.first_bad, cell.serial) for cell in bad if cell.first_bad is not None]
+        ends = [(cell.last_bad, cell.serial) for cell in bad if cell.last_bad is not None]
+        if not begins or not ends:
             continue
-        first = min(bad, key=lambda cell: cell.first_bad or cell.first_seen)
-        last = max(bad, key=lambda cell: cell.last_bad or cell.last_seen)
-        assert first.first_bad is not None
-        assert last.last_bad is not None
+        (first_bad, serial), (last_bad, next_serial) = min(begins), max(ends)
         known = list(spans.get(key[:3], {}).values())
         stratum = Stratum(
             *key,
             good=sum(cell.good for cell in cells),
             bad=sum(cell.bad for cell in bad),
-            first_bad=first.first_bad,
-            last_bad=last.last_bad,
+            first_bad=first_bad,
+            last_bad=last_bad,
             types={cell.type for cell in bad},
         )
-        stratum.state, stratum.divide = state_before(known, first.first_bad.time, first.serial)
-        stratum.next_state, stratum.next_divide = state_after(
-            known, last.last_bad.time, last.serial
-        )
+        stratum.state, stratum.divide = state_before(known, first_bad.time, serial)
+        stratum.next_state, stratum.next_divide = state_after(known, last_bad.time, next_serial)
         found.append(stratum)
     return found
 
@@ -127,10 +124,10 @@ def state_before(known: list[Span], time: int, serial: int) -> tuple[int, int]:
         serial: shown by its response, 0: none.
     """
     serial = serial or _covering(known, time)
-    if serial:
-        return serial, min([time, *(span[1] for span in known if span[0] == serial)])
-    earlier = [span[2] for span in known if span[2] < time]
-    return 0, (max(earlier) + 1 if earlier else time)
+    first = min([time, *(span[1] for span in known if span[0] == serial)])
+    # Between the last sighting of another serial and the first of this one nothing is known.
+    others = [edge for span in known if span[0] != serial for edge in span[1:] if edge < first]
+    return serial, (max(others) + 1 if others else first)
 
 
 def state_after(known: list[Span], time: int, serial: int) -> tuple[int, int]:
@@ -168,7 +165,10 @@ def bracket(
     }
     expired = np.array([reasons.get(held.first_bad.signature) == EXPIRED for held in flat])
     frames = np.array(
-        [_frame(stratum, catalog, bool(out)) for stratum, out in zip(flat, expired, strict=True)],
+        [
+            _frame(stratum, catalog, expired=bool(out))
+            for stratum, out in zip(flat, expired, strict=True)
+        ],
         dtype=np.int64,
     )
     before = np.full((len(flat), 4, 3), -1, dtype=np.int64)
@@ -178,7 +178,10 @@ def bracket(
         at = at[outcome == GOOD]
         signature = rows.signature[at]
         stratum = lookup.find(
-            rows.place[at], rows.side[at], catalog.signer[signature], catalog.record_class[signature]
+            rows.place[at],
+            rows.side[at],
+            catalog.signer[signature],
+            catalog.record_class[signature],
         )
         at, signature, stratum = (part[stratum >= 0] for part in (at, signature, stratum))
         rank = np.where(suspects[signature], 0, -1)
@@ -187,13 +190,13 @@ def bracket(
             stratum, catalog.family[signature], rows.serial[at], rank, rows.time[at],
             rows.where[at], signature, frames, before, after,
         )  # fmt: skip
-    for number, stratum in enumerate(flat):
-        stratum.last_good = last_good(stratum, _moments(before[number]))
-        stratum.first_good = first_good(stratum, _moments(after[number]))
+    for number, one in enumerate(flat):
+        one.last_good = last_good(one, _moments(before[number]))
+        one.first_good = first_good(one, _moments(after[number]))
     return found
 
 
-def _frame(stratum: Stratum, catalog: Catalog, expired: bool) -> list[list[int]]:
+def _frame(stratum: Stratum, catalog: Catalog, *, expired: bool) -> list[list[int]]:
     """Give one row of `kernels.resolve`'s frames."""
     first, last = stratum.first_bad, stratum.last_bad
     limit = int(catalog.expiration[first.signature]) if expired else 0
@@ -308,8 +311,3 @@ def combine(found: list[Stratum]) -> Brackets:
     return Brackets(
         begin, earliest.first_bad, latest.last_bad, latest.first_good if recovered else None
     )
-
-
-def authorities(found: list[Stratum], side: int = AUTHORITY) -> list[Stratum]:
-    """Choose the strata of one side."""
-    return [stratum for stratum in found if stratum.side == side]

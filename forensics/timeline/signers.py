@@ -110,9 +110,7 @@ def _recover_group(rows: list[Failing]) -> list[Recovered]:
             made = {row.signature for row in tried if verify(row)}
             if made or lone:
                 numbers = tuple(sorted({sample.signature, *made}))
-                found.append(
-                    Recovered(sample.tag, sample.algorithm, flags, public_key, numbers)
-                )
+                found.append(Recovered(sample.tag, sample.algorithm, flags, public_key, numbers))
                 remaining = [row for row in remaining if row.signature not in made]
                 break
     return sorted(found, key=lambda key: (-len(key.signatures), key.public_key))

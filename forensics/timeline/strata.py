@@ -1,6 +1,6 @@
 """The second walk: sightings of the zones in question, counted by place, record type and serial.
 
-A stratum is a server and instance × the zone that signs × a class of records (DESIGN section 5).
+A stratum is a server and instance x the zone that signs x a class of records (DESIGN section 5).
 The cells below it are finer: by type, key tag, algorithm and SOA serial.
 """
 
@@ -28,6 +28,7 @@ from forensics.timeline.kernels import (
     tally,
 )
 from forensics.timeline.moments import Moment
+from forensics.timeline.series import bin_numbers
 from forensics.timeline.survey import Episode
 
 START_CELLS: Final = 2**8
@@ -41,6 +42,10 @@ class Cells:
         self.most = most
         self.used = 0
         self.omitted = 0
+        self.keys = np.zeros((0, 3), dtype=np.int64)
+        self.counts = np.zeros((0, 3), dtype=np.int64)
+        self.moments = np.zeros((0, 6, 3), dtype=np.int64)
+        self.slots = np.zeros(0, dtype=np.int64)
         self._reserve(min(START_CELLS, most))
 
     def _reserve(self, size: int) -> None:
@@ -48,10 +53,9 @@ class Cells:
         keys = np.zeros((size, 3), dtype=np.int64)
         counts = np.zeros((size, 3), dtype=np.int64)
         moments = np.full((size, 6, 3), -1, dtype=np.int64)
-        if self.used:
-            keys[: self.used] = self.keys[: self.used]
-            counts[: self.used] = self.counts[: self.used]
-            moments[: self.used] = self.moments[: self.used]
+        keys[: self.used] = self.keys[: self.used]
+        counts[: self.used] = self.counts[: self.used]
+        moments[: self.used] = self.moments[: self.used]
         self.keys, self.counts, self.moments = keys, counts, moments
         self.slots = np.full(4 * size, -1, dtype=np.int64)
         if self.used:
@@ -208,8 +212,13 @@ def count(
 
     Args:
         cases: the rank; filled in place.
-        evidence, judge, catalog, places, asked: as in `judged`.
-        origin, width: start and width of the bins of the series, ns.
+        evidence: for the sightings.
+        judge: for their verdicts.
+        catalog: the signatures as arrays.
+        places: the responders.
+        asked: as in `judged`.
+        origin: start of the bins of the series, ns.
+        width: of a bin, ns.
     """
     owner = assign(cases, catalog)
     groups, group_of = _groups(catalog)
@@ -221,7 +230,7 @@ def count(
         place = rows.place[at] << 1 | rows.side[at]
         key = (place, group_of[rows.signature[at]], rows.serial[at])
         cells.add(key, outcome, *moments)
-        bins.add((place, case, (rows.time[at] - origin) // width), outcome, *moments)
+        bins.add((place, case, bin_numbers(rows.time[at], origin, width)), outcome, *moments)
         bad = np.flatnonzero((rows.outcome == BAD) & (zone_case[rows.zone] >= 0))
         signer = catalog.signer[rows.signature[bad]]
         zeros = np.zeros(len(bad), dtype=np.int64)
@@ -237,8 +246,8 @@ def count(
         number, signer, _ = below.keys[cell].tolist()
         if catalog.signers[signer] != cases[number].episode.zone:
             cases[number].below.add(catalog.signers[signer])
-    for case in cases:
-        case.omitted = cells.omitted
+    for held in cases:
+        held.omitted = cells.omitted
 
 
 def _zone_cases(cases: list[Case], judge: Judge) -> NDArray[np.int64]:

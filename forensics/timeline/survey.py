@@ -71,9 +71,7 @@ class Survey:
     sightings: int = 0
 
 
-def survey(
-    evidence: Evidence, judge: Judge, catalog: Catalog, places: Places
-) -> Survey:
+def survey(evidence: Evidence, judge: Judge, catalog: Catalog, places: Places) -> Survey:
     """Walk over all sightings once."""
     found: dict[Key, list[int]] = {}
     soft: dict[Key, list[int]] = {}
@@ -158,12 +156,12 @@ def _moment(rows: Judged, at: int) -> tuple[int, int, int, int]:
     return int(rows.time[at]), where >> 32, where & 0xFFFFFFFF, int(rows.signature[at])
 
 
-def _spells(
-    found: dict[Key, list[int]], judge: Judge, asked: NDArray[np.bool_]
-) -> list[Spell]:
+def _spells(found: dict[Key, list[int]], judge: Judge, asked: NDArray[np.bool_]) -> list[Spell]:
     """Turn what was gathered to spells; strays of places whose queries are held say nothing."""
     spells = [
-        Spell(judge.zones[zone], reason, side, place, Moment(*held[:4]), Moment(*held[4:8]), *held[8:])
+        Spell(
+            judge.zones[zone], reason, side, place, Moment(*held[:4]), Moment(*held[4:8]), *held[8:]
+        )
         for (zone, reason, side, place, _, stray), held in found.items()
         if not (stray and asked[place])
     ]

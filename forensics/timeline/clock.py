@@ -1,0 +1,133 @@
+"""A wrong clock is not an outage: many unrelated zones that fail only by time (DESIGN section 4)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from forensics.timeline.evidence import Catalog, Places
+from forensics.timeline.impact import Claim
+from forensics.timeline.judged import AUTHORITY, RESOLVER
+from forensics.timeline.lineage import is_under, parent
+from forensics.timeline.moments import rfc3339
+from forensics.timeline.survey import TIME_REASONS, Spell, Survey
+from forensics.timeline.wording import counted
+
+UNRELATED: Final = 3
+"""Zones, none above another, that fail by time together: one operator's lapse has fewer."""
+
+CLOCK_EDES: Final = frozenset({7, 8})
+"""Signature expired, signature not yet valid (RFC 8914 4.8, 4.9)."""
+
+
+def leaves(zones: set[str]) -> set[str]:
+    """Give the zones that have none of the others below them."""
+    return {
+        zone
+        for zone in zones
+        if not any(other != zone and is_under(other, zone) for other in zones)
+    }
+
+
+def _is_clock(outside: set[str], inside: set[str]) -> bool:
+    """Whether the signers seen outside of their windows are too many for anything but a clock."""
+    wrong = outside - inside
+    if len(wrong) < len(inside):
+        return False
+    if "." in wrong:
+        return len(wrong) >= 2
+    return "." not in inside and len(leaves(wrong)) >= UNRELATED
+
+
+def judge_clocks(
+    found: Survey, catalog: Catalog, places: Places
+) -> tuple[list[dict[str, Any]], list[Spell]]:
+    """Take what a wrong clock explains out of the spells.
+
+    Returns:
+        Findings, at most one; and the spells that are left.
+    """
+    named = [
+        tuple(
+            {catalog.signers[n] for n in seen[side].nonzero()[0]}
+            for seen in (found.outside, found.inside)
+        )
+        for side in (AUTHORITY, RESOLVER)
+    ]
+    (authority_out, authority_in), (resolver_out, resolver_in) = named
+    every_out, every_in = authority_out | resolver_out, authority_in | resolver_in
+    if _is_clock(every_out, every_in) and (authority_out or not authority_in):
+        finding = _recorder(found, every_out)
+        return [finding], [spell for spell in found.spells if spell.reason not in TIME_REASONS]
+    if not authority_out and _is_clock(resolver_out, resolver_in):
+        at = sorted({places.server[place] for place in found.outside_at[RESOLVER]})
+        finding = {
+            "kind": "clock-resolver",
+            "resolvers": at,
+            "zones": len(resolver_out),
+            "sentence": (
+                f"Answers of {', '.join(at[:4])} carried signatures of "
+                f"{counted(len(resolver_out), 'zone')} outside of their time, and no name server "
+                "did: the clock or the data of that resolver is wrong. No zone is accused."
+            ),
+        }
+        rest = [
+            spell
+            for spell in found.spells
+            if spell.side != RESOLVER or spell.reason not in TIME_REASONS
+        ]
+        return [finding], rest
+    return [], found.spells
+
+
+def _recorder(found: Survey, zones: set[str]) -> dict[str, Any]:
+    """Say that the recorder's clock is wrong."""
+    dropped = [spell for spell in found.spells if spell.reason in TIME_REASONS]
+    return {
+        "kind": "clock-recorder",
+        "zones": len(zones),
+        "sightings": sum(spell.bad for spell in dropped),
+        "sentence": (
+            f"The signatures of {counted(len(zones), 'zone')}, related or not, were all seen "
+            "outside of their time: the clock of the machine that recorded is wrong, not the "
+            "zones. No zone is accused of signatures out of time."
+        ),
+    }
+
+
+def claimed_clocks(claims: dict[tuple[str, int], Claim]) -> list[dict[str, Any]]:
+    """Find resolvers that call many unrelated zones expired or not yet valid, all by themselves."""
+    found = []
+    for server in sorted({server for server, _ in claims}):
+        mine = [claims[server, ede] for ede in sorted(CLOCK_EDES) if (server, ede) in claims]
+        names = {_operator(name) for claim in mine for name in claim.names}
+        if len(names) < UNRELATED and "." not in names:
+            continue
+        first = min(claim.first for claim in mine)
+        last = max(claim.last for claim in mine)
+        count = sum(claim.count for claim in mine)
+        found.append(
+            {
+                "kind": "clock-resolver",
+                "resolvers": [server],
+                "pattern": "resolver-local",
+                "lookups": count,
+                "from": rfc3339(first.time),
+                "to": rfc3339(last.time),
+                "sentence": (
+                    f"The resolver {server} refused {counted(count, 'lookup')} under "
+                    f"{counted(len(names), 'unrelated name')} as out of time, while no bad "
+                    "signature was seen from any name server: its clock is wrong, or its copy of "
+                    "the root zone is old. No zone is accused."
+                ),
+            }
+        )
+    return found
+
+
+def _operator(name: str) -> str:
+    """Give the last two labels of a name: names that share them may share an operator."""
+    above = name
+    while (up := parent(above)) is not None and parent(up) not in (None, "."):
+        above = up
+    up = parent(above)
+    return above if up is None or up == "." or parent(up) == "." else up

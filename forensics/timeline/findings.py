@@ -1,0 +1,154 @@
+"""What the report says first, beside the incidents: how far the evidence reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from forensics.timeline.evidence import Evidence
+from forensics.timeline.impact import Traffic
+from forensics.timeline.survey import Survey
+from forensics.timeline.wording import counted
+
+DOUBLED: Final = 0.3
+"""With this share of all messages seen twice, the capture point copies both directions."""
+
+ORDER: Final = (
+    "private-root",
+    "clock-recorder",
+    "clock-resolver",
+    "no-dnssec",
+    "one-direction",
+    "duplicates",
+    "starts-in-outage",
+    "ends-in-outage",
+    "resolver-local",
+    "near-miss",
+    "losses",
+    "omitted",
+)
+"""Findings in this order: what changes how all the rest is to be read comes first."""
+
+PRIVATE_ROOT: Final = (
+    "The root keys in this capture match no trust anchor known here: below a private root nothing "
+    "can be called secure. Give its trust anchor with --trust-anchor."
+)
+
+
+def sort(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Order findings by kind; equals keep their order."""
+    rank = {kind: number for number, kind in enumerate(ORDER)}
+    return sorted(found, key=lambda row: rank.get(row["kind"], len(ORDER)))
+
+
+def of_notes(evidence: Evidence) -> list[dict[str, Any]]:
+    """Pass on what validation found."""
+    found = []
+    for note in evidence.notes:
+        row = dict(note)
+        row.setdefault("sentence", PRIVATE_ROOT if row.get("kind") == "private-root" else "")
+        found.append(row)
+    return found
+
+
+def of_capture(evidence: Evidence, seen: Survey, traffic: Traffic) -> list[dict[str, Any]]:
+    """Tell how the capture itself limits what can be said."""
+    found: list[dict[str, Any]] = []
+    if not seen.sightings:
+        found.append(
+            {
+                "kind": "no-dnssec",
+                "sentence": (
+                    "No signature was captured: either nobody asked for DNSSEC here, or the "
+                    "answers were not recorded. Nothing could be judged."
+                ),
+            }
+        )
+    if bool(traffic.queries) != bool(traffic.responses):
+        held = "queries" if traffic.queries else "responses"
+        missing = "responses" if traffic.queries else "queries"
+        found.append(
+            {
+                "kind": "one-direction",
+                "holds": held,
+                "sentence": (
+                    f"The capture holds only {held}, no {missing}: what was asked and never "
+                    "answered cannot be told."
+                    if held == "responses"
+                    else f"The capture holds only {held}, no {missing}: nothing can be judged."
+                ),
+            }
+        )
+    messages = sum(evidence.captures["messages"].to_pylist())
+    twice = sum(evidence.captures["duplicates"].to_pylist())
+    if messages and twice >= DOUBLED * messages:
+        found.append(
+            {
+                "kind": "duplicates",
+                "count": twice,
+                "sentence": (
+                    f"The capture holds {counted(twice, 'message')} twice, of "
+                    f"{counted(messages, 'message')}; each was counted once."
+                ),
+            }
+        )
+    losses = evidence.losses.select(["reason", "count"]).to_pylist()
+    if losses:
+        reasons: dict[str, int] = {}
+        for row in losses:
+            reasons[row["reason"]] = reasons.get(row["reason"], 0) + row["count"]
+        named = ", ".join(f"{reasons[name]:,} {name}" for name in sorted(reasons))
+        found.append(
+            {
+                "kind": "losses",
+                "reasons": dict(sorted(reasons.items())),
+                "sentence": f"Part of the input could not be read: {named}.",
+            }
+        )
+    return found
+
+
+def of_incidents(incidents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Tell which incidents reach over the borders of the capture."""
+    found = []
+    for kind, part, end, text in (
+        ("starts-in-outage", "onset", "last_good", "was bad from its first comparable answer on"),
+        ("ends-in-outage", "recovery", "first_good", "was not seen fully repaired"),
+    ):
+        for incident in incidents:
+            if incident[part][end] is None and incident["severity"] != "near-miss":
+                zone = incident["zone"]
+                sentence = f"{zone} {text}: the capture does not hold that end of the incident."
+                found.append(
+                    {"kind": kind, "zone": zone, "incident": incident["id"], "sentence": sentence}
+                )
+    return found
+
+
+def of_claims(traffic: Traffic, explained: set[str]) -> list[dict[str, Any]]:
+    """Tell of resolvers that report failed validation which nothing captured explains.
+
+    Args:
+        traffic: with the claims.
+        explained: resolvers that another finding speaks of.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for (server, ede), claim in sorted(traffic.claims.items()):
+        if server in explained:
+            continue
+        row = found.setdefault(
+            server,
+            {"kind": "resolver-local", "resolver": server, "lookups": 0, "ede": {}, "names": []},
+        )
+        row["lookups"] += claim.count
+        row["ede"][str(ede)] = claim.count
+        row["names"] = sorted({*row["names"], *claim.names})[:8]
+    for row in found.values():
+        row["sentence"] = (
+            f"The resolver {row['resolver']} reported failed validation for "
+            f"{counted(row['lookups'], 'lookup')} (for instance {row['names'][0]}), but no bad data "
+            "was captured for them: the cause lies in the resolver, or outside of this capture."
+            if row["names"]
+            else f"The resolver {row['resolver']} reported failed validation without a name."
+        )
+    return list(found.values())

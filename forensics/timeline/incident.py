@@ -1,0 +1,275 @@
+"""One incident put together: the row of report.json (DESIGN section 5)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from forensics import vocabulary
+from forensics.timeline import cause, keysets, severity
+from forensics.timeline.evidence import Catalog, Evidence, Places
+from forensics.timeline.impact import Impact, Window
+from forensics.timeline.judged import AUTHORITY, RESOLVER
+from forensics.timeline.moments import FAR, Moment, rfc3339, text_or_none
+from forensics.timeline.onset import Brackets, Stratum, combine
+from forensics.timeline.strata import Case
+from forensics.timeline.wording import sentence
+
+NTA_EDE: Final = 33
+STALE_EDES: Final = frozenset({3, 19})
+"""Extended errors by which a resolver says that it answered in spite of the failure."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """An incident before the transactions were walked.
+
+    Attributes:
+        case: what the second walk found; strata: what the third found, of the incident's side.
+        brackets: of the whole; reason: number; phases: rows.
+        runs: the zone's keys and DS through time.
+        happenings: what changed at the zone.
+    """
+
+    case: Case
+    strata: list[Stratum]
+    brackets: Brackets
+    reason: int
+    phases: list[dict[str, Any]]
+    runs: list[keysets.Run]
+    happenings: list[cause.Happening]
+
+    @property
+    def zone(self) -> str:
+        """The zone whose link is broken."""
+        return self.case.episode.zone
+
+    @property
+    def side(self) -> int:
+        """Whose data shows it."""
+        return self.case.episode.side
+
+
+def draft(
+    case: Case, strata: Sequence[Stratum], runs: list[keysets.Run], catalog: Catalog
+) -> Draft | None:
+    """Begin an incident; None where nothing bad is left of the episode."""
+    mine = [stratum for stratum in strata if stratum.side == case.episode.side]
+    if not mine:
+        return None
+    brackets = combine(mine)
+    reason, phases = cause.reason_of(case)
+    changed = cause.happenings(case, runs, brackets, catalog)
+    return Draft(case, mine, brackets, reason, phases, runs, changed)
+
+
+def window(begun: Draft) -> Window:
+    """Give the time in which an incident could hurt: to the first good answer, else to the end."""
+    good = begun.brackets.first_good
+    return Window(begun.zone, begun.brackets.first_bad.time, FAR if good is None else good.time)
+
+
+def complete(
+    begun: Draft,
+    evidence: Evidence,
+    catalog: Catalog,
+    places: Places,
+    impact: Impact,
+    paths: dict[int, str],
+) -> dict[str, Any]:
+    """Put the row together.
+
+    Args:
+        begun: the draft.
+        evidence, catalog, places: as read.
+        impact: whom it hurt.
+        paths: of the captures, by number.
+    """
+    case, brackets = begun.case, begun.brackets
+    reason = vocabulary.REASONS[begun.reason]
+    earliest = min(begun.strata, key=lambda stratum: stratum.first_bad)
+    found = severity.standing(case, begun.strata, brackets, begun.side)
+    keys = cause.dnskeys_then(begun.runs, brackets)
+    signed = cause.signing(case, brackets, evidence, catalog, keys)
+    keys_at = frozenset(run.place for run in begun.runs if run.type == vocabulary.TYPE_DNSKEY)
+    good_upstream = sum(cell.good for cell in case.cells if cell.side == AUTHORITY)
+    view = "resolver" if begun.side == RESOLVER else "published"
+    first_bad = rfc3339(brackets.first_bad.time)
+    identity = f"{begun.zone}|{reason.code}|{view}|{first_bad}"
+    servers = _servers(begun, places)
+    incident = {
+        "id": hashlib.sha256(identity.encode()).hexdigest()[:12],
+        "zone": begun.zone,
+        "reason": reason.code,
+        "ede": reason.ede,
+        "severity": severity.severity(begun.side, found),
+        "confidence": severity.confidence(case, begun.strata, keys_at),
+        "view": view,
+        "patterns": severity.patterns(case, begun.strata, brackets, found, good_upstream),
+        "phases": begun.phases,
+        "cause": cause.act(begun.reason, case, earliest, brackets, begun.runs, catalog),
+        "onset": onset(brackets),
+        "recovery": recovery(brackets),
+        "keys": cause.keys_then(keys, signed),
+        "types": sorted({type_name(kind) for stratum in begun.strata for kind in stratum.types}),
+        "signers": signed.signers,
+        "servers": servers,
+        "resolvers": _resolvers(begun, places, impact),
+        "impact": {
+            "transactions": impact.transactions,
+            "servfail": impact.servfail,
+            "names": impact.names.count(),
+            "clients": impact.clients.count(),
+            "zones": max(impact.zones.count(), len(case.below)),
+            "signed": impact.signed,
+            "unsigned": impact.unsigned,
+            "retries": impact.retries,
+        },
+        "mitigations": _mitigations(begun, impact),
+        "history": cause.history(begun.happenings, paths),
+        "evidence": _evidence(begun, earliest, impact, places, paths),
+    }
+    incident["sentence"] = sentence(incident, brackets)
+    return incident
+
+
+def onset(brackets: Brackets) -> dict[str, str | None]:
+    """Give the bracket of the onset."""
+    return {
+        "last_good": text_or_none(brackets.last_good),
+        "first_bad": rfc3339(brackets.first_bad.time),
+    }
+
+
+def recovery(brackets: Brackets) -> dict[str, str | None]:
+    """Give the bracket of the recovery."""
+    return {
+        "last_bad": rfc3339(brackets.last_bad.time),
+        "first_good": text_or_none(brackets.first_good),
+    }
+
+
+def type_name(number: int) -> str:
+    """Give a record type's mnemonic."""
+    import dns.rdatatype
+
+    return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(number))
+
+
+def _servers(begun: Draft, places: Places) -> list[dict[str, Any]]:
+    """Give the zone's servers with their own brackets, then its parent's where the DS is at fault."""
+    counts: dict[int, list[int]] = {}
+    for cell in begun.case.cells:
+        if cell.side == AUTHORITY:
+            held = counts.setdefault(cell.place, [0, 0])
+            held[0] += cell.good
+            held[1] += cell.bad
+    rows = []
+    for place in sorted(counts, key=lambda place: (places.server[place], places.nsid[place] or "")):
+        mine = [stratum for stratum in begun.strata if stratum.place == place]
+        brackets = combine(mine) if mine and begun.side == AUTHORITY else None
+        good, bad = counts[place]
+        rows.append(_server(place, "zone", good, bad, brackets, places))
+    seen = {row["address"] for row in rows}
+    if vocabulary.REASONS[begun.reason].code in {"ds-mismatch", "dnskey-absent"}:
+        parents = {run.place for run in begun.runs if run.type == vocabulary.TYPE_DS}
+        for place in sorted(parents, key=lambda place: (places.server[place], place)):
+            if places.server[place] not in seen and not places.resolver[place]:
+                rows.append(_server(place, "parent", 0, 0, None, places))
+    return rows
+
+
+def _server(
+    place: int, role: str, good: int, bad: int, brackets: Brackets | None, places: Places
+) -> dict[str, Any]:
+    """Give a row of `servers`."""
+    return {
+        "address": places.server[place],
+        "nsid": places.nsid[place],
+        "role": role,
+        "good": good,
+        "bad": bad,
+        "first_bad": None if brackets is None else rfc3339(brackets.first_bad.time),
+        "onset": None if brackets is None else onset(brackets),
+        "recovery": None if brackets is None else recovery(brackets),
+    }
+
+
+def _resolvers(begun: Draft, places: Places, impact: Impact) -> list[dict[str, Any]]:
+    """Give what each resolver answered, and how often its own data was bad."""
+    bad: dict[str, int] = {}
+    for cell in begun.case.cells:
+        if cell.side == RESOLVER and cell.bad:
+            server = places.server[cell.place]
+            bad[server] = bad.get(server, 0) + cell.bad
+    keys = sorted(impact.resolvers)
+    rows = []
+    for address, identity in [*keys, *((server, "") for server in sorted(bad))]:
+        held = impact.resolvers.get((address, identity))
+        if held is None and any(address == known for known, _ in keys):
+            continue
+        rows.append(
+            {
+                "address": address,
+                "identity": identity or None,
+                "servfail": held.servfail if held else 0,
+                "answered": held.answered if held else 0,
+                "ede": {str(code): held.ede[code] for code in sorted(held.ede)} if held else {},
+                "bad": bad.get(address, 0),
+                "first_servfail": text_or_none(held.first_servfail) if held else None,
+                "last_servfail": text_or_none(held.last_servfail) if held else None,
+            }
+        )
+    return rows
+
+
+def _mitigations(begun: Draft, impact: Impact) -> list[dict[str, Any]]:
+    """Tell who did what against it: what resolvers say by EDE, and the repair as it shows."""
+    found: list[tuple[Moment, str, str | None, str]] = []
+    for (address, _), resolver in sorted(impact.resolvers.items()):
+        for code, moment in sorted(resolver.ede_first.items()):
+            kind = "negative-trust-anchor" if code == NTA_EDE else "serve-stale"
+            if code == NTA_EDE or code in STALE_EDES:
+                found.append((moment, kind, address, "ede"))
+    good = begun.brackets.first_good
+    if good is not None:
+        found.append((good, "repair", None, "inferred"))
+    found.sort(key=lambda row: (row[0], row[1], row[2] or ""))
+    return [
+        {"kind": kind, "resolver": resolver, "at": rfc3339(moment.time), "basis": basis}
+        for moment, kind, resolver, basis in found
+    ]
+
+
+def _evidence(
+    begun: Draft, earliest: Stratum, impact: Impact, places: Places, paths: dict[int, str]
+) -> list[dict[str, Any]]:
+    """Cite the frames that prove the incident, in order of time."""
+    brackets = begun.brackets
+    near = (brackets.first_bad, earliest.place)
+    cited: list[tuple[Moment | None, str]] = [
+        (brackets.last_good, "last-good"),
+        (brackets.first_bad, "first-bad"),
+        (keysets.nearest(begun.runs, vocabulary.TYPE_DNSKEY, *near), "key-set"),
+        (keysets.nearest(begun.runs, vocabulary.TYPE_DS, *near), "ds"),
+        (impact.first_failure, "client-failure"),
+        (brackets.last_bad, "last-bad"),
+        (brackets.first_good, "first-good"),
+    ]
+    # Each further place that went bad: its own first bad answer.
+    for place in sorted({stratum.place for stratum in begun.strata} - {earliest.place}):
+        first = min(stratum.first_bad for stratum in begun.strata if stratum.place == place)
+        cited.append((first, f"first-bad at {places.server[place]}"))
+    known = [(moment, shows) for moment, shows in cited if moment is not None]
+    return [
+        {
+            "capture": paths.get(moment.capture, "?"),
+            "frame": moment.frame,
+            "time": rfc3339(moment.time),
+            "shows": shows,
+        }
+        for moment, shows in sorted(known)
+        if moment.frame > 0
+    ]

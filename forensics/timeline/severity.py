@@ -1,0 +1,166 @@
+"""How grave an incident is, how sure, and what pattern the places make (DESIGN section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from forensics import vocabulary
+from forensics.timeline.judged import AUTHORITY, RESOLVER
+from forensics.timeline.onset import Brackets, Stratum
+from forensics.timeline.strata import Case, Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The places of one side that showed comparable records while it was bad.
+
+    Attributes:
+        bad: those that were bad for some class of records.
+        good: those that were not.
+    """
+
+    bad: frozenset[int]
+    good: frozenset[int]
+
+
+def standing(case: Case, strata: Sequence[Stratum], brackets: Brackets, side: int) -> Standing:
+    """Tell the places apart, by the classes of records that went bad."""
+    mine = [stratum for stratum in strata if stratum.side == side]
+    bad = frozenset(stratum.place for stratum in mine)
+    classes = {stratum.record_class for stratum in mine}
+    good = {
+        cell.place
+        for cell in case.cells
+        if cell.side == side
+        and cell.record_class in classes
+        and cell.first_good is not None
+        and cell.last_good is not None
+        and cell.first_good.time <= brackets.last_bad.time
+        and cell.last_good.time >= brackets.first_bad.time
+    }
+    return Standing(bad, frozenset(good - bad))
+
+
+def severity(side: int, found: Standing) -> str:
+    """Give `outage` where every authority seen was bad, else `partial`.
+
+    What only a resolver's answers show hurts that resolver's clients: partial.
+    """
+    return "outage" if side == AUTHORITY and found.bad and not found.good else "partial"
+
+
+def confidence(case: Case, strata: Sequence[Stratum], keys_at: frozenset[int]) -> str:
+    """Give `strong` for two independent sightings, or one and the key set from the same place.
+
+    Args:
+        case: with its spells, which know how many verdicts were weak.
+        strata: what went bad.
+        keys_at: places that the zone's key set was seen at.
+    """
+    firm = sum(spell.bad - spell.weak for spell in case.episode.spells)
+    frames = {
+        (moment.capture, moment.frame)
+        for stratum in strata
+        for moment in (stratum.first_bad, stratum.last_bad)
+    }
+    if firm >= 2 and len(frames) >= 2:
+        return "strong"
+    same = any(stratum.place in keys_at for stratum in strata)
+    return "strong" if firm >= 1 and same else "weak"
+
+
+def patterns(
+    case: Case, strata: Sequence[Stratum], brackets: Brackets, found: Standing, good_upstream: int
+) -> list[dict[str, Any]]:
+    """Name what comparing the places shows, each with its figures.
+
+    Args:
+        case, strata, brackets: the incident.
+        found: its places.
+        good_upstream: good sightings of the zone at authorities, for what only resolvers showed.
+    """
+    shown: list[dict[str, Any]] = []
+    bad, good = len(found.bad), len(found.good)
+    if case.episode.side == RESOLVER:
+        figures = {"resolvers": bad, "other_resolvers": good, "authority_good": good_upstream}
+        return [{"kind": "resolver-local", "figures": figures}]
+    if bad and not good:
+        shown.append({"kind": "every-server", "figures": {"servers": bad, "bad": bad}})
+    divided = divided_serials(case.cells)
+    if good or divided:
+        figures = {"bad_servers": bad, "good_servers": good, "serials_divided": len(divided)}
+        shown.append({"kind": "server-divergence", "figures": figures})
+    serials = soa_outcomes(case.cells, brackets)
+    changes = sum(1 for before, after in zip(serials, serials[1:], strict=False) if before != after)
+    if changes >= 2:
+        figures = {
+            "serials": len(serials),
+            "bad_serials": sum(serials),
+            "good_serials": len(serials) - sum(serials),
+            "changes": changes,
+        }
+        shown.append({"kind": "flapping", "figures": figures})
+    return shown
+
+
+def _soa_cells(cells: Sequence[Cell]) -> list[Cell]:
+    """Choose the cells of SOA signatures at authorities with a serial."""
+    return [
+        cell
+        for cell in cells
+        if cell.type == vocabulary.TYPE_SOA and cell.side == AUTHORITY and cell.serial
+    ]
+
+
+def divided_serials(cells: Sequence[Cell]) -> set[int]:
+    """Give the serials whose SOA was good at one place and bad at another."""
+    bad: dict[int, set[int]] = {}
+    good: dict[int, set[int]] = {}
+    for cell in _soa_cells(cells):
+        if cell.bad:
+            bad.setdefault(cell.serial, set()).add(cell.place)
+        if cell.good:
+            good.setdefault(cell.serial, set()).add(cell.place)
+    return {serial for serial, places in bad.items() if good.get(serial, set()) - places}
+
+
+def soa_outcomes(cells: Sequence[Cell], brackets: Brackets) -> list[bool]:
+    """Give, serial by serial in order of first sighting, whether its SOA was bad anywhere.
+
+    From the first bad sighting of the incident to the last.
+    """
+    first: dict[int, int] = {}
+    bad: dict[int, bool] = {}
+    for cell in _soa_cells(cells):
+        if not (cell.good or cell.bad):
+            continue
+        first[cell.serial] = min(first.get(cell.serial, cell.first_seen.time), cell.first_seen.time)
+        bad[cell.serial] = bad.get(cell.serial, False) or cell.bad > 0
+    begin, end = brackets.first_bad.time, brackets.last_bad.time
+    inside = [serial for serial in first if begin <= first[serial] <= end]
+    return [bad[serial] for serial in sorted(inside, key=lambda serial: (first[serial], serial))]
+
+
+def shared_operators(incidents: Sequence[dict[str, Any]]) -> None:
+    """Add `shared-operator` to incidents that fail together behind one set of addresses."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for incident in incidents:
+        addresses = {row["address"] for row in incident["servers"] if row["bad"]}
+        if addresses and incident["view"] == "published":
+            groups.setdefault(tuple(sorted(addresses)), []).append(incident)
+    for together_at, found in groups.items():
+        for incident in found:
+            together = sorted(other["zone"] for other in found if _overlap(incident, other))
+            if len(together) > 1:
+                figures = {"zones": len(together), "addresses": len(together_at)}
+                incident["patterns"].append({"kind": "shared-operator", "figures": figures})
+
+
+def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two incidents were bad at one time; RFC 3339 text in UTC sorts as time does."""
+    return bool(
+        one["onset"]["first_bad"] <= other["recovery"]["last_bad"]
+        and other["onset"]["first_bad"] <= one["recovery"]["last_bad"]
+    )

@@ -1,0 +1,108 @@
+"""The sentence of an incident, for a person who has never read an RFC."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from forensics import limits, vocabulary
+from forensics.timeline.moments import clock, length
+from forensics.timeline.onset import Brackets
+
+FINE: Final = 10 * limits.SECOND
+"""Brackets and incidents shorter than this are told in milliseconds."""
+
+
+def counted(number: int, noun: str) -> str:
+    """Give a number with its noun: `1 server`, `1,204 servers`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def sentence(incident: dict[str, Any], brackets: Brackets) -> str:
+    """Tell what happened, to what, when, for how long, and to whom.
+
+    Args:
+        incident: the row of the report, complete but for its sentence.
+        brackets: its onset and recovery.
+    """
+    zone = incident["zone"]
+    named = "the root zone" if zone == "." else zone
+    reason = vocabulary.REASONS[vocabulary.REASON_CODE[incident["reason"]]]
+    what = reason.sentence.format(zone=named)
+    parts = [what[:1].upper() + what[1:] if zone == "." else what]
+    parts.append(_began(brackets))
+    parts.append(_ended(brackets))
+    parts.append(_where(incident))
+    parts.append(_whom(incident))
+    return " ".join(part for part in parts if part)
+
+
+def _digits(*times: int) -> int:
+    """Give how many digits of the second keep the times apart."""
+    return 3 if max(times) - min(times) < FINE else 0
+
+
+def _began(brackets: Brackets) -> str:
+    """Tell the onset as a bracket."""
+    bad, good = brackets.first_bad.time, brackets.last_good
+    if good is None:
+        return (
+            f"It was already failing when first seen, at {clock(bad)}; "
+            "the capture does not show when it began."
+        )
+    digits = _digits(good.time, bad)
+    return (
+        f"It began between {clock(good.time, digits)} (last good answer) "
+        f"and {clock(bad, digits)} (first bad one)."
+    )
+
+
+def _ended(brackets: Brackets) -> str:
+    """Tell the recovery as a bracket, and the length as what is certain of it."""
+    bad, good = brackets.last_bad.time, brackets.first_good
+    least = bad - brackets.first_bad.time
+    if good is None:
+        return (
+            f"The last bad answer was seen at {clock(bad)}, {length(least)} later; "
+            "the capture does not show it fully repaired."
+        )
+    digits = _digits(bad, good.time)
+    text = (
+        f"It ended between {clock(bad, digits)} (last bad answer) "
+        f"and {clock(good.time, digits)} (first good one)"
+    )
+    if brackets.last_good is None:
+        return f"{text}, after at least {length(least)}."
+    most = good.time - brackets.last_good.time
+    if length(least) == length(most):
+        return f"{text}, after {length(least)}."
+    return f"{text}, after at least {length(least)} and at most {length(most)}."
+
+
+def _where(incident: dict[str, Any]) -> str:
+    """Tell how many places were bad."""
+    if incident["view"] == "resolver":
+        bad = sum(1 for row in incident["resolvers"] if row["bad"])
+        return (
+            f"Only {counted(bad, 'resolver')} showed it; "
+            "no name server of the zone was seen serving bad data."
+        )
+    servers = [row for row in incident["servers"] if row["role"] == "zone"]
+    bad = sum(1 for row in servers if row["bad"])
+    if bad == len(servers):
+        each = "The one name server" if bad == 1 else f"All {bad} name servers"
+        return f"{each} seen served bad data."
+    return f"{bad} of the {len(servers)} name servers seen served bad data."
+
+
+def _whom(incident: dict[str, Any]) -> str:
+    """Tell how many lookups failed."""
+    impact = incident["impact"]
+    if not impact["transactions"]:
+        return ""
+    if not impact["servfail"]:
+        asked = counted(impact["transactions"], "lookup")
+        return f"None of {asked} by clients in that time is seen to have failed."
+    return (
+        f"{counted(impact['servfail'], 'lookup')} of {impact['transactions']:,} by clients failed, "
+        f"by {counted(impact['clients'], 'client')} for {counted(impact['names'], 'name')}."
+    )
