@@ -103,8 +103,8 @@ this time are one packet seen twice by the capture (mirror ports, `-i any`), not
 resolvers and stubs wait longer than 20 ms before they repeat a query octet for octet."""
 
 DUPLICATE_WINDOW_UNNUMBERED: Final = 2 * SECOND // 1000
-"""The same for packets whose IP header has no number of its own (IPv6, or IPv4 with id 0): there
-only the time tells a copy from a repetition, and copies come within microseconds."""
+"""The same for packets whose IP header has no number of its own (IPv6, or IPv4 with id 0 or 1):
+there only the time tells a copy from a repetition, and copies come within microseconds."""
 
 SIGNED_DATA_OCTETS: Final = 65_535 + 512
 """Longest signed data built: an RRset fits into one DNS message (65,535 octets), decompressed

@@ -32,7 +32,8 @@ def packet_key(octets: Any, internet: int, udp: int) -> int:
     if octets[internet] >> 4 == 4:
         addresses = (be32(octets, internet + 12) << 32) ^ be32(octets, internet + 16)
         number = (be16(octets, internet + 2) << 16) ^ be16(octets, internet + 4)
-        mark = 3 if be16(octets, internet + 4) else 1
+        # 0 is what systems send that do not count, 1 what packet crafting tools do.
+        mark = 3 if be16(octets, internet + 4) > 1 else 1
     else:
         addresses = (be32(octets, internet + 20) << 32) ^ be32(octets, internet + 36)
         number = be16(octets, internet + 4)

@@ -250,9 +250,9 @@ def walk(
     """Walk frames from offset `at`.
 
     Return (messages, data frames, frames without a message, offset reached, `MORE`, `FULL` or
-    `ABSURD`, a number without meaning). Out: the columns of `Rows`. State: the identities known so far (known int64 (1),
-    hashes int64, spans int64 (n, 2), kept uint8). tally int64 (reasons, 4): losses as count,
-    octets, and offset and frame of the first.
+    `ABSURD`, a number without meaning). Out: the columns of `Rows`. State: the identities known
+    so far (known int64 (1), hashes int64, spans int64 (n, 2), kept uint8). tally int64 (reasons,
+    4): losses as count, octets, and offset and frame of the first.
     """
     outer = np.empty(16, np.int64)
     outer_size = np.empty(16, np.int64)

@@ -29,7 +29,7 @@ _IPV6: Final = 0x86DD
 
 @kernel
 def _ethertype(octets: Any, at: int, end: int) -> int:
-    """Follow VLAN tags (802.1Q, 802.1ad, the older 0x9100) from an EtherType to an IP header.
+    """Follow VLAN tags (802.1Q, 802.1ad, the older 0x9100) and PPPoE from an EtherType to IP.
 
     Return the offset of the IP header, `NOT_IP` or `_CUT`.
     """
@@ -38,6 +38,11 @@ def _ethertype(octets: Any, at: int, end: int) -> int:
         at += 2
         if kind in (_IPV4, _IPV6):
             return at
+        if kind == 0x8864:
+            # PPPoE session (RFC 2516): six octets, then the PPP protocol.
+            if at + 8 > end:
+                return _CUT
+            return at + 8 if be16(octets, at + 6) in (0x0021, 0x0057) else NOT_IP
         if kind not in (0x8100, 0x88A8, 0x9100):
             return NOT_IP
         at += 2

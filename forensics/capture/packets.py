@@ -38,6 +38,9 @@ _CUT: Final = int(MessageFlag.CUT)
 _FRAGMENT: Final = int(MessageFlag.FRAGMENT)
 _HEADER: Final = 12
 
+NO_PACKET: Final = -1000
+"""In place of a link type: a frame that holds an event of another kind."""
+
 _OTHER: Final = -1
 _MESSAGE: Final = -2
 
@@ -51,7 +54,8 @@ class Packets:
         captured: int32, octets captured; start + captured stays within the window.
         wire: int32, octets that the packet had on the wire; at least `captured`.
         time: int64, ns since 1970 UTC.
-        link: int32, link type; -1 - a code of `losses.Reason`: a packet that cannot be read.
+        link: int32, link type; -1 - a code of `losses.Reason`: a packet that cannot be read;
+            NO_PACKET: none at all.
     """
 
     start: NDArray[np.int64]
@@ -204,6 +208,9 @@ def dissect(
     for i in range(len(packet_start)):
         link = int64(packet_link[i])
         size = int64(packet_captured[i])
+        if link == NO_PACKET:
+            other += 1
+            continue
         if link < 0:
             _lose(tally, -1 - link, size, i)
             continue

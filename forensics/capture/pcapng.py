@@ -1,8 +1,8 @@
 """The block format of Wireshark: sections, interfaces, packets.
 
 Source: draft-ietf-opsawg-pcapng. Packets are counted from 1 over all sections, as Wireshark does:
-enhanced, simple and obsolete packet blocks. Name resolution, statistics, secrets, custom and
-unknown blocks are passed over.
+enhanced, simple and obsolete packet blocks, and the blocks in which it shows other events (custom,
+journal and system call). Name resolution, statistics, secrets and unknown blocks are passed over.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from forensics.capture.containers import Stream
 from forensics.capture.facts import CaptureFacts
 from forensics.capture.integers import AHEAD, be32, fetch, int64, u16, u32
 from forensics.capture.losses import SENTENCES, Reason
-from forensics.capture.packets import Dissector, Packets
+from forensics.capture.packets import NO_PACKET, Dissector, Packets
 from forensics.wire.blocks import MessageBlock
 from forensics.wire.jit import kernel
 
@@ -37,6 +37,9 @@ _FULL: Final = 1
 """`index` stopped because its output is full."""
 _ABSURD: Final = 2
 """`index` stopped before a block whose lengths are absurd or differ."""
+
+_EVENTS: Final = (0x0BAD, 0x40000BAD, 9, 0x204, 0x216, 0x221)
+"""Custom blocks, systemd journal entries and sysdig events: frames to Wireshark, no packets."""
 
 _UNKNOWN_INTERFACE: Final = -1 - int(Reason.INTERFACE_UNKNOWN)
 _BAD_LENGTH: Final = -1 - int(Reason.PACKET_LENGTH)
@@ -215,6 +218,14 @@ def index(
             head = 20
         elif kind == _SIMPLE:
             head = 4
+        elif kind in _EVENTS:
+            start[count] = body
+            captured[count] = 0
+            wire[count] = 0
+            time[count] = state[_TIME]
+            link[count] = NO_PACKET
+            count += 1
+            continue
         else:
             continue
         held = int64(0)
@@ -290,7 +301,7 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
     at = 0
     while True:
         octets = stream.octets
-        packets = Packets.empty(min(limits.BLOCK_MESSAGES, (len(octets) - at) // 16 + 1))
+        packets = Packets.empty(min(limits.BLOCK_MESSAGES, (len(octets) - at) // 12 + 1))
         count, reached, ended, _ = index(
             octets,
             at,
