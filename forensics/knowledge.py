@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-ALWAYS: Final = -(2**62)
-"""ns; the start of what has no known beginning. Far outside every capture, and safe to add to."""
-FOREVER: Final = 2**62
-"""ns; the end of what has no known end."""
+ALWAYS: Final = -(2**63)
+"""ns; the start of what has no known beginning: below every time that a table holds."""
+FOREVER: Final = 2**63 - 1
+"""ns; the end of what has no known end: above every time that is judged."""
 
 FLAG_ZONE: Final = 0x0100
 """The Zone Key bit of a DNSKEY's flags (RFC 4034 2.1.1)."""

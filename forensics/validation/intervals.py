@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import schemas
+from forensics.knowledge import FOREVER
 from forensics.validation.steps import State, Steps
 from forensics.validation.validity import Validity
 from forensics.vocabulary import STATUSES, Status
@@ -92,7 +93,7 @@ def _cut(
     within = np.arange(len(span)) - np.repeat(np.cumsum(size) - size, size)
     step = bounds[spans.variant][span] + within
     is_last = within == size[span] - 1
-    following = np.where(is_last, 2**62, starts[np.minimum(step + 1, len(starts) - 1)])
+    following = np.where(is_last, FOREVER, starts[np.minimum(step + 1, len(starts) - 1)])
     start = np.maximum(starts[step], spans.first[span])
     # The first step reaches back to the beginning of the domain, wherever the span begins.
     start = np.where(within == 0, spans.first[span], start)

@@ -7,13 +7,13 @@ each place (`published`, `chain`); arrays then cut it at each signature's own va
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.knowledge import Anchor, Note, SightingPairs, ZoneKeys
+from forensics.knowledge import ALWAYS, FOREVER, Anchor, Note, SightingPairs, ZoneKeys
 from forensics.validation.bench import Bench
 from forensics.validation.checks import check
 from forensics.validation.clock import clock_notes
@@ -61,14 +61,17 @@ def judge(
     checked = check(signatures, keys)
     order = np.lexsort((pairs.last, pairs.first, pairs.place, pairs.signature))
     pairs = SightingPairs(*(getattr(pairs, name)[order] for name in _PAIR_FIELDS))
+    # A hostile clock may stand at the ends of what 64 bits hold: keep one instant of room.
+    edges = ALWAYS + 2, FOREVER - 2
+    pairs = replace(pairs, first=np.clip(pairs.first, *edges), last=np.clip(pairs.last, *edges))
     row, known = _rows(signatures["signature"].to_numpy().astype(np.int64), pairs.signature)
     if not known.all():
         pairs = SightingPairs(*(getattr(pairs, name)[known] for name in _PAIR_FIELDS))
         row = row[known]
     if len(pairs) == 0:
         return Judgement(checked.table, write(signatures, None), [])
-    low = min(int(pairs.first.min()), window[0] if window else 2**62)
-    high = max(int(pairs.last.max()), window[1] if window else -(2**62))
+    low = min(int(pairs.first.min()), window[0] if window else FOREVER)
+    high = max(int(pairs.last.max()), window[1] if window else ALWAYS)
     bench = Bench(signatures, checked, keys, pairs, row, policy, low, high)
     bench.trust.trust(anchors)
     notes = list(bench.trust.notes)
@@ -79,14 +82,15 @@ def judge(
         for place, role in zip(places["place"].to_pylist(), places["role"].to_pylist(), strict=True)
         if role == "resolver"
     ]
-    signer = np.array([g.zone for g in checked.groups], object)[checked.group]
-    names, zone = np.unique(signer.astype(str), return_inverse=True)
+    names = sorted({group.zone for group in checked.groups})
+    number = {name: index for index, name in enumerate(names)}
+    zone = np.array([number[group.zone] for group in checked.groups], np.int64)[checked.group]
     notes += clock_notes(
         pairs,
         row,
-        zone.astype(np.int64),
-        names.tolist(),
-        validity(signatures, low, POLICIES["strict"]),
+        zone,
+        names,
+        validity(signatures, bench.near, POLICIES["strict"]),
         checked.verified > 0,
         np.array(resolver, np.int64),
     )

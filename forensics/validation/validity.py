@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forensics.limits import SECOND
 from forensics.validation.policy import Policy
+
+_YEARS: Final = 9_200_000_000
+"""Seconds that an int64 of nanoseconds can hold, about the year 2261: hostile clocks go on."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Validity:
 
 
 def validity(signatures: Any, near: int, policy: Policy) -> Validity:
-    """Place the validity periods at the 68 years on either side of `near`.
+    """Place each validity period within the 68 years on either side of `near`.
 
     Args:
         signatures: schemas.SIGNATURES.
@@ -46,8 +49,8 @@ def validity(signatures: Any, near: int, policy: Policy) -> Validity:
     before = _tolerance(policy.inception.share, *_bounds(policy.inception), lifetime)
     after = _tolerance(policy.expiration.share, *_bounds(policy.expiration), lifetime)
     return Validity(
-        start=(start - before) * SECOND,
-        end=(end + after + 1) * SECOND,
+        start=np.clip(start - before, -_YEARS, _YEARS) * SECOND,
+        end=np.clip(end + after + 1, -_YEARS, _YEARS) * SECOND,
         is_void=lifetime < 0,
     )
 

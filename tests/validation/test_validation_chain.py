@@ -1,0 +1,307 @@
+"""The chain of trust: each broken link, and the healthy traffic beside it."""
+
+from __future__ import annotations
+
+import pytest
+from validation_world import NOW, Signer, World, said, verdict
+
+from forensics.keyring import anchors as built
+
+ROOT_KSK, ROOT_ZSK = Signer(".", 257), Signer(".")
+KSK, ZSK = Signer("example.", 257), Signer("example.")
+OTHER_KSK = Signer("example.", 257)
+SUB_KSK = Signer("sub.example.", 257)
+ANCHORS = [ROOT_KSK.anchor()]
+LIFE = {"inception": -(10**6), "expiration": 10**6}
+
+
+def chained(ds=None, keys=(KSK, ZSK), ksk=KSK, key_life=None, ds_life=None) -> World:
+    """A root at place 0 and example. at place 1, all seen from 0 to 1000."""
+    world = World()
+    world.serve(".", [ROOT_KSK, ROOT_ZSK], 0, 1000)
+    world.see(world.sign_keys(ROOT_KSK, [ROOT_KSK, ROOT_ZSK], **LIFE), 0, 1000)
+    records = [KSK.ds()] if ds is None else ds
+    world.serve("example.", records, 0, 1000, kind=43)
+    world.see(world.sign_ds(ROOT_ZSK, "example.", records, **(ds_life or LIFE)), 0, 1000)
+    world.serve("example.", list(keys), 0, 1000, place=1)
+    if ksk:
+        world.see(world.sign_keys(ksk, list(keys), **(key_life or LIFE)), 0, 1000, place=1)
+    return world
+
+
+def data(world: World, signer: Signer = ZSK, **options) -> int:
+    return world.see(world.sign(signer, **{**LIFE, **options}), 0, 1000, place=1)
+
+
+def test_a_whole_chain_is_secure_at_every_link() -> None:
+    world = chained()
+    data(world)
+    found = world.judge(ANCHORS)
+    assert set(found.verdicts["status"].to_pylist()) == {"secure"}
+    assert found.notes == []
+
+
+def test_without_the_ds_it_is_valid() -> None:
+    world = World()
+    world.serve("example.", [KSK, ZSK], 0, 1000, place=1)
+    signature = data(world)
+    assert said(world.judge(ANCHORS), signature, 5, 1) == ("valid", "none")
+
+
+def test_without_the_key_sets_signature_it_is_valid() -> None:
+    world = chained(ksk=None)
+    signature = data(world)
+    assert said(world.judge(ANCHORS), signature, 5, 1) == ("valid", "none")
+
+
+def test_without_any_anchor_it_is_valid() -> None:
+    world = chained()
+    signature = data(world)
+    assert said(world.judge([]), signature, 5, 1) == ("valid", "none")
+
+
+def test_a_private_root_is_said_first_and_accuses_nobody() -> None:
+    world = chained()
+    signature = data(world)
+    found = world.judge(built.built_in())
+    assert said(found, signature, 5, 1) == ("valid", "none")
+    assert [(note.kind, note.zone) for note in found.notes] == [("private-root", ".")]
+    assert found.notes[0].figures["tags"] == sorted([ROOT_KSK.tag, ROOT_ZSK.tag])
+
+
+def test_an_anchor_out_of_its_dates_accuses_nobody() -> None:
+    world = chained()
+    signature = data(world)
+    past = ROOT_KSK.anchor(end=(NOW - 10**7) * 10**9)
+    now = Signer(".", 257).anchor()
+    assert said(world.judge([past]), signature, 5, 1) == ("valid", "none")
+    assert said(world.judge([past, now]), signature, 5, 1) == ("valid", "none")
+
+
+def test_a_ds_that_matches_no_key() -> None:
+    world = chained(ds=[OTHER_KSK.ds()])
+    signature = data(world)
+    found = world.judge(ANCHORS)
+    assert said(found, signature, 5, 1) == ("bogus", "ds-mismatch")
+    assert verdict(found, signature, 5, 1)["zone"] == "example."
+    assert said(found, 1, 5, 0) == ("secure", "none")
+
+
+def test_below_a_broken_zone_everything_names_that_zone() -> None:
+    world = chained(ds=[OTHER_KSK.ds()])
+    world.serve("sub.example.", [SUB_KSK.ds()], 0, 1000, kind=43, place=1)
+    world.see(world.sign_ds(ZSK, "sub.example.", [SUB_KSK.ds()], **LIFE), 0, 1000, place=1)
+    world.serve("sub.example.", [SUB_KSK], 0, 1000, place=2)
+    world.see(world.sign_keys(SUB_KSK, [SUB_KSK], **LIFE), 0, 1000, place=2)
+    signature = world.see(world.sign(SUB_KSK, **LIFE), 0, 1000, place=2)
+    found = world.judge(ANCHORS)
+    row = verdict(found, signature, 5, 2)
+    assert (row["status"], row["reason"], row["zone"]) == ("bogus", "ds-mismatch", "example.")
+
+
+def test_one_matching_ds_of_several_suffices() -> None:
+    for kinds in (("SHA1", "SHA256"), ("SHA256", "SHA384"), ("SHA384",), ("SHA1",)):
+        records = [KSK.ds(kind) for kind in kinds] + [OTHER_KSK.ds()]
+        world = chained(ds=records)
+        signature = data(world)
+        assert said(world.judge(ANCHORS), signature, 5, 1) == ("secure", "none")
+
+
+def test_a_double_ds_roll_is_secure_throughout() -> None:
+    world = World()
+    world.serve(".", [ROOT_KSK, ROOT_ZSK], 0, 9000)
+    world.see(world.sign_keys(ROOT_KSK, [ROOT_KSK, ROOT_ZSK], **LIFE), 0, 9000)
+    for records, times in (
+        ([KSK.ds()], (0, 1000)),
+        ([KSK.ds(), OTHER_KSK.ds()], (2000, 5000)),
+        ([OTHER_KSK.ds()], (7000, 9000)),
+    ):
+        world.serve("example.", records, *times, kind=43)
+        world.see(world.sign_ds(ROOT_ZSK, "example.", records, **LIFE), *times)
+    for ksk, times in ((KSK, (0, 3000)), (OTHER_KSK, (4000, 9000))):
+        world.serve("example.", [ksk, ZSK], *times, place=1)
+        world.see(world.sign_keys(ksk, [ksk, ZSK], **LIFE), *times, place=1)
+    signature = world.see(world.sign(ZSK, **LIFE), 0, 9000, place=1)
+    found = world.judge(ANCHORS)
+    statuses = {said(found, signature, t, 1)[0] for t in range(0, 9001, 250)}
+    assert statuses <= {"secure", "valid"}
+    assert "bogus" not in found.verdicts["status"].to_pylist()
+    assert said(found, signature, 2500, 1) == said(found, signature, 8000, 1) == ("secure", "none")
+
+
+def test_an_old_ds_sighting_does_not_accuse_a_roll_that_was_not_captured() -> None:
+    world = chained()
+    world.runs = [r for r in world.runs if r["type"] != 43]
+    world.serve("example.", [OTHER_KSK.ds()], 0, kind=43, ttl=60)
+    signature = data(world)
+    found = world.judge(ANCHORS)
+    assert said(found, signature, 30, 1) == ("bogus", "ds-mismatch")
+    assert said(found, signature, 100, 1)[0] == "valid"
+
+
+def test_a_ds_matched_key_that_does_not_sign_the_key_set() -> None:
+    world = chained(ksk=ZSK)
+    signature = data(world)
+    found = world.judge(ANCHORS)
+    assert said(found, signature, 5, 1) == ("bogus", "dnskey-unsigned-by-ds-key")
+    both = chained(ksk=ZSK)
+    both.see(both.sign_keys(KSK, [KSK, ZSK], **LIFE), 0, 1000, place=1)
+    signature = data(both)
+    assert said(both.judge(ANCHORS), signature, 5, 1) == ("secure", "none")
+
+
+def test_the_key_sets_own_expired_signature_breaks_the_zone_with_its_reason() -> None:
+    world = chained(key_life={"inception": -1000, "expiration": 500})
+    signature = data(world)
+    found = world.judge(ANCHORS)
+    assert said(found, signature, 400, 1) == ("secure", "none")
+    assert said(found, signature, 501, 1) == ("bogus", "signature-expired")
+    assert verdict(found, signature, 501, 1)["zone"] == "example."
+
+
+def test_a_wrong_signature_over_the_ds_names_the_parent() -> None:
+    world = chained()
+    world.rows[1]["octets"] = bytes(64)
+    signature = data(world)
+    found = world.judge(ANCHORS)
+    row = verdict(found, signature, 5, 1)
+    assert (row["status"], row["reason"], row["zone"]) == ("bogus", "signature-invalid", ".")
+
+
+def test_only_one_server_serves_a_broken_key_set() -> None:
+    world = chained()
+    world.serve("example.", [OTHER_KSK, ZSK], 0, 1000, place=2)
+    signature = data(world)
+    world.see(signature, 0, 1000, place=2)
+    world.see(signature, 0, 1000, place=3)
+    found = world.judge(ANCHORS)
+    assert said(found, signature, 5, 1) == ("secure", "none")
+    assert said(found, signature, 5, 2) == ("bogus", "ds-mismatch")
+    assert said(found, signature, 5, 3)[0] == "secure"
+
+
+def test_ds_of_unsupported_kinds_only_are_insecure() -> None:
+    gost = KSK.ds()[:3] + b"\3" + bytes(32)
+    signature = data(world := chained(ds=[gost]))
+    assert said(world.judge(ANCHORS), signature, 5, 1) == ("insecure", "ds-digest-unsupported")
+    dsa = KSK.ds()[:2] + b"\3\2" + bytes(32)
+    signature = data(world := chained(ds=[dsa]))
+    assert said(world.judge(ANCHORS), signature, 5, 1) == ("insecure", "algorithm-unsupported")
+    signature = data(world := chained(ds=[gost, dsa, KSK.ds()]))
+    assert said(world.judge(ANCHORS), signature, 5, 1) == ("secure", "none")
+
+
+def test_an_unsupported_algorithm_alone_is_not_called_insecure() -> None:
+    world = chained()
+    signature = data(world)
+    world.rows[signature]["algorithm"] = 12
+    found = world.judge(ANCHORS)
+    assert said(found, signature, 5, 1) == ("indeterminate", "algorithm-unsupported")
+
+
+def test_sha1_keys_are_insecure_since_rfc_9905_and_secure_before() -> None:
+    ksk, zsk = Signer("example.", 257, 5), Signer("example.", 256, 5)
+    world = chained(ds=[ksk.ds()], keys=(ksk, zsk), ksk=ksk)
+    signature = data(world, zsk)
+    assert said(world.judge(ANCHORS), signature, 5, 1) == ("insecure", "algorithm-unsupported")
+    shift = 3 * 10**8
+    for run in world.runs:
+        run["first"] -= shift * 10**9
+        run["last"] -= shift * 10**9
+    world.pairs = [(s, p, a - shift * 10**9, b - shift * 10**9) for s, p, a, b in world.pairs]
+    for row in world.rows:
+        row["inception"] -= 4 * 10**8  # the header in the signed data still tells the truth
+    assert said(world.judge(ANCHORS), signature, 5 - shift, 1) == ("secure", "none")
+
+
+@pytest.mark.parametrize(
+    ("when", "reason"),
+    [(-1001, "signature-not-yet-valid"), (-1000, None), (500, None), (501, "signature-expired")],
+)
+def test_both_ends_of_validity_belong_to_it(when: int, reason: str | None) -> None:
+    world = World()
+    world.serve("example.", [ZSK], -5000, 5000)
+    signature = world.see(world.sign(ZSK, inception=-1000, expiration=500), -2000, 2000)
+    expected = ("bogus", reason) if reason else ("valid", "none")
+    assert said(world.judge(), signature, when) == expected
+
+
+def test_a_period_that_ends_before_it_begins() -> None:
+    world = World()
+    world.serve("example.", [ZSK], 0, 100)
+    signature = world.see(world.sign(ZSK, inception=500, expiration=-500), 0, 100)
+    assert said(world.judge(), signature, 5) == ("bogus", "signature-window-invalid")
+
+
+def test_serial_numbers_wrap() -> None:
+    world = World()
+    world.serve("example.", [ZSK], 0, 100)
+    signature = world.see(world.sign(ZSK), 0, 100)
+    # The same period, 2^32 seconds later: RFC 4034 3.1.5 cannot tell them apart.
+    world.runs[0]["first"] += 2**32 * 10**9
+    world.runs[0]["last"] += 2**32 * 10**9
+    world.pairs = [(s, p, a + 2**32 * 10**9, b + 2**32 * 10**9) for s, p, a, b in world.pairs]
+    assert said(world.judge(), signature, 5 + 2**32) == ("valid", "none")
+
+
+def test_unbounds_skew_is_a_tenth_within_an_hour_and_a_day() -> None:
+    world = World()
+    world.serve("example.", [ZSK], 0, 10**6)
+    signature = world.see(world.sign(ZSK, inception=-36_000, expiration=36_000), 0, 10**5)
+    for policy, last in (("strict", 36_000), ("bind", 36_000), ("unbound", 36_000 + 7_200)):
+        found = world.judge(policy=policy)
+        assert said(found, signature, last) == ("valid", "none")
+        assert said(found, signature, last + 1) == ("bogus", "signature-expired")
+
+
+def test_malformed_signer_and_labels_problems_keep_their_reason() -> None:
+    world = World()
+    world.serve("example.", [KSK, ZSK], 0, 100)
+    short = world.sign(ZSK)
+    world.rows[short]["octets"] = b"\1" * 63
+    labels = world.sign(ZSK, problem="labels-invalid")
+    signer = world.sign(ZSK, problem="signer-invalid")
+    at_apex = world.sign_ds(KSK, "example.", [KSK.ds()])
+    soa = world.sign(ZSK, "a.example.", "SOA", ("a. b. 1 2 3 4 5",))
+    for number in (short, labels, signer, at_apex, soa):
+        world.see(number, 50)
+    found = world.judge()
+    assert [said(found, n, 50)[1] for n in (short, labels, signer, at_apex, soa)] == [
+        "signature-malformed",
+        "labels-invalid",
+        "signer-invalid",
+        "signer-invalid",
+        "signer-invalid",
+    ]
+
+
+def test_a_stopped_clock_is_noted_and_one_expired_zone_is_not() -> None:
+    world = World()
+    zones = [Signer(f"zone{n}.") for n in range(4)]
+    for zone in zones:
+        world.serve(zone.zone, [zone], 0, 100)
+        world.see(world.sign(zone, inception=3600, expiration=86_400), 0, 100)
+    notes = [n for n in world.judge().notes if n.kind == "clock"]
+    assert len(notes) == 1
+    assert notes[0].place == -1
+    assert notes[0].figures["common_shift"] is True
+    assert notes[0].figures["least_shift"] == 3600
+    assert [z["zone"] for z in notes[0].figures["zones"]] == [z.zone for z in zones]
+    single = World()
+    for index, zone in enumerate(zones):
+        single.serve(zone.zone, [zone], 0, 100)
+        single.see(single.sign(zone, expiration=-10 if index == 0 else 86_400), 0, 100)
+    assert single.judge().notes == []
+
+
+def test_a_clock_wrong_at_one_resolver_is_that_resolvers() -> None:
+    world = World(places=["server", "resolver", "resolver"])
+    zones = [Signer(f"zone{n}.") for n in range(4)]
+    for zone in zones:
+        world.serve(zone.zone, [zone], 0, 100)
+        good = world.sign(zone)
+        world.see(good, 0, 100)
+        world.see(good, 0, 100, place=2)
+        world.see(world.sign(zone, expiration=-10), 0, 100, place=1)
+    notes = [n for n in world.judge().notes if n.kind == "clock"]
+    assert [note.place for note in notes] == [1]
