@@ -188,7 +188,7 @@ def where(incident: Row) -> Fact:
         grounds.append(f"{len(bad)} of {words.counted(len(servers), 'server')} served bad data")
         grounds += named
     elif incident.get("resolvers"):
-        grounds.append("seen inside resolvers; no authority showed bad data")
+        grounds.append("Seen inside resolvers; no authority showed bad data")
         grounds += [
             words.place(resolver) for resolver in rows(incident["resolvers"])[:SERVERS_NAMED]
         ]
@@ -220,7 +220,7 @@ def whom(incident: Row) -> Fact:
         )
     ]
     if asked:
-        grounds.append(f"of {words.counted(asked, 'lookup')} for it ({failed / asked:.0%})")
+        grounds.append(f"Of {words.counted(asked, 'lookup')} for it ({failed / asked:.0%})")
     if "signed" in impact and "unsigned" in impact:
         grounds.append(
             f"{words.number(impact['signed'])} for signed names, "

@@ -39,8 +39,8 @@ def ticks(start: int, end: int, most: int = 9) -> list[Tick]:
     """Give round instants between two times, at most so many."""
     step = next((step for step in _STEPS if (end - start) // step < most), _STEPS[-1])
     digits = next((d for d in (0, 3, 6, 9) if step % 10 ** (9 - d) == 0), 9)
-    marks = []
-    known_day = None
+    marks: list[Tick] = []
+    known_day = ""
     time = -(-start // step) * step
     while time <= end and len(marks) <= most:
         day = times.day(time)
@@ -113,7 +113,7 @@ class Canvas:
             self.text(LEFT, self.y, note, "small")
         self.y += 8
 
-    def box(  # noqa: PLR0917
+    def box(
         self, left: float, top: float, width: float, height: float, kind: str, hint: str = ""
     ) -> None:
         """Draw a rectangle of at least one and a half pixels."""

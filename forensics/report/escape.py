@@ -25,9 +25,9 @@ _HIDDEN: Final = re.compile(
     "]"
 )
 
-_SPECIAL: Final = re.compile(r"[\\`*_{}\[\]()<>#+|~&!$^=-]")
-_LIST_START: Final = re.compile(r"^(\s*\d+)([.)])")
-_AUTOLINK: Final = re.compile(r":(?=//)|(?<=[wW])\.|:(?=[^\s\d])")
+_SPECIAL: Final = re.compile(r"[\\`*_\[\]<>|~&$]|^[-+=#]")
+_LIST_START: Final = re.compile(r"^(\d+)([.)])(?=\s|$)")
+_AUTOLINK: Final = re.compile(r":(?=//)|(?<=mailto):|(?<=xmpp):|(?<=www)\.", re.IGNORECASE)
 _BACKTICKS: Final = re.compile(r"`+")
 
 
@@ -66,7 +66,7 @@ def xml(text: str) -> str:
 
 def markdown(text: str) -> str:
     """Escape text for a paragraph or table cell of GitHub's Markdown: no markup, no links."""
-    text = _SPECIAL.sub(r"\\\g<0>", visible(text))
+    text = _SPECIAL.sub(r"\\\g<0>", visible(text).lstrip())
     text = _AUTOLINK.sub(r"\\\g<0>", text)
     text = _LIST_START.sub(r"\1\\\2", text)
     # An empty comment parts what the forge would make a mention or a mail link of.

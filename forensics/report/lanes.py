@@ -175,8 +175,8 @@ def zones(canvas: Canvas, report: Report) -> bool:
     canvas.heading("Zones", note)
     for zone in order[:ZONES_DRAWN]:
         _strip(canvas, found[zone], _bin_length(report), 36.0)
-        good = sum(row["good"] for _, row in found[zone])
-        bad = sum(row["bad"] for _, row in found[zone])
+        good = sum(values["good"] for _, values in found[zone])
+        bad = sum(values["bad"] for _, values in found[zone])
         canvas.label(
             canvas.y - 24,
             _zone({"zone": zone}),
@@ -244,9 +244,9 @@ def servers(canvas: Canvas, report: Report) -> bool:
             else:
                 canvas.y += 16
             seen = _number(server, "good") + _number(server, "bad")
-            counts = f"{words.number(_number(server, 'bad'))} of {words.number(seen)} bad"
+            tally = f"{words.number(_number(server, 'bad'))} of {words.number(seen)} bad"
             instance = server.get("nsid")
-            canvas.label(top + 12, address, f"{instance} · {counts}" if instance else counts)
+            canvas.label(top + 12, address, f"{instance} · {tally}" if instance else tally)
     return drawn
 
 

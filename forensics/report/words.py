@@ -117,6 +117,16 @@ FINDINGS: Final = {
     "ends-in-outage": "Capture ends inside the outage",
 }
 
+_FINDING_SENTENCES: Final = {
+    "private-root": "The captured root keys match no trust anchor, so this is a private root: "
+    "nothing below it can be called secure. Give its anchor with --trust-anchor.",
+    "clock": "Many unrelated zones fail only by time: a clock was wrong, and no zone is accused.",
+    "one-direction": "Only one direction of the traffic was captured.",
+    "duplicates": "The captures hold packets twice; each was counted once.",
+    "starts-in-outage": "The captures begin when validation already failed.",
+    "ends-in-outage": "The captures end while validation still failed.",
+}
+
 _ACRONYMS: Final = frozenset(
     {"dnskey", "ds", "rrsig", "rrset", "soa", "nsec", "nsec3", "servfail", "nxdomain", "tcp", "ede"}
 )
@@ -187,6 +197,15 @@ def phrase(value: Any) -> str:
     """Turn a code of the contract into words: `ds-mismatch` to `DS mismatch`."""
     text = str(value).replace("_", "-")
     return " ".join(word.upper() if word in _ACRONYMS else word for word in text.split("-"))
+
+
+def finding(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Give a finding's name and its sentence, its own or the one that fits its kind."""
+    kind = str(row.get("kind") or "finding")
+    name = FINDINGS.get(kind) or phrase(kind)
+    return name[:1].upper() + name[1:], str(
+        row.get("sentence") or _FINDING_SENTENCES.get(kind) or ""
+    )
 
 
 def place(row: Mapping[str, Any]) -> str:

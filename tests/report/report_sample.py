@@ -387,7 +387,7 @@ def many(number: int = 14) -> dict[str, Any]:
 
 HOSTILE = (
     "<script>document.title='owned'</script>",
-    "\"><img src=x onerror=\"document.title='owned'\">",
+    '"><img src=x onerror="document.title=\'owned\'">',
     "</title></style></script><svg onload=document.title='owned'>",
     "'><a href=javascript:document.title='owned'>x</a>",
     "a|b`c`|[link](http://evil.example/)![i](http://evil.example/x.png)",

@@ -1,5 +1,5 @@
 "use strict";
-// Sorts and filters the event table, and copies display filters. The page is whole without it.
+// Sorts and filters the event table, copies display filters, unfolds what is linked or printed. The page is whole without it.
 (() => {
   const table = document.getElementById("event-table");
   if (table) {
@@ -47,6 +47,17 @@
       });
     });
   }
+
+  // Paper cannot be unfolded, and a link must not lead into a closed fold.
+  const folds = Array.from(document.querySelectorAll("details"));
+  addEventListener("beforeprint", () => folds.forEach((fold) => (fold.open = true)));
+  const unfold = () => {
+    const target = location.hash && document.getElementById(location.hash.slice(1));
+    const fold = target && target.closest("details");
+    if (fold) fold.open = true;
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
 
   const note = document.getElementById("copied");
   document.addEventListener("click", async (event) => {

@@ -1,0 +1,220 @@
+"""Render report.md: the same account in GitHub's Markdown, with the figures beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from forensics.report import times, words
+from forensics.report.account import Account, Report, account, part, rows, window
+from forensics.report.chapter import chapter
+from forensics.report.charts import FIGURES
+from forensics.report.escape import code, markdown
+from forensics.report.html import matrix
+from forensics.report.tables import display_filter, table, titled
+
+EVENTS_LISTED: Final = 100
+"""Events in the Markdown file, which people paste into tickets; the page and the tables have
+all."""
+
+
+def render_markdown(report: Report, figures: Sequence[str] = ()) -> str:
+    """Render the report as Markdown.
+
+    Args:
+        report: the contents of report.json.
+        figures: names of the figures that stand in `figures/` beside the file.
+    """
+    told = account(report)
+    blocks = [
+        *_opening(told),
+        *_drawings(figures),
+        *_bullets("To keep in mind", [words.finding(row) for row in told.findings]),
+    ]
+    for incident in told.incidents:
+        blocks += chapter(incident)
+    blocks += [
+        *_matrix(report),
+        *_lookups(report),
+        *_events(report),
+        *_inputs(report),
+        *_method(report),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _opening(told: Account) -> list[str]:
+    """Write the first screen."""
+    blocks = []
+    for row in told.urgent:
+        name, sentence = words.finding(row)
+        blocks.append(f"> **{markdown(name)}:** {markdown(sentence)}")
+    blocks += [f"# {markdown(told.headline)}", f"*{markdown(told.kicker)}*"]
+    blocks += [markdown(text) for text in told.deck]
+    facts = [
+        (
+            f"**{fact.question}**",
+            "<br>".join([f"**{markdown(fact.answer)}**", *map(markdown, fact.grounds)]),
+        )
+        for fact in told.facts
+    ]
+    return [*blocks, table(("", ""), facts)]
+
+
+def _drawings(figures: Sequence[str]) -> list[str]:
+    """Show the figures, the timeline first, and link their vector form."""
+    captions = {name: caption for name, caption, _ in FIGURES}
+    return [
+        f"![{captions[name]}](figures/{name}.png)\n\n"
+        f"*{captions[name]}; times in UTC.* [SVG](figures/{name}.svg)"
+        for name in figures
+        if name in captions
+    ]
+
+
+def _bullets(title: str, items: Sequence[tuple[str, str]]) -> list[str]:
+    """List named sentences under a heading."""
+    lines = [f"- **{markdown(name)}.** {markdown(text)}" for name, text in items]
+    return [f"## {title}", "\n".join(lines)] if lines else []
+
+
+def _matrix(report: Report) -> list[str]:
+    """Draw server by serial, one table a record type."""
+    blocks = []
+    for one in matrix(report):
+        lines = [
+            [code(line["place"]), *(_cell(cell) for cell in line["cells"])] for line in one["lines"]
+        ]
+        heads = ["Server", *(markdown(serial) for serial in one["serials"])]
+        blocks += [f"### {markdown(one['type'])} by server and serial", table(heads, lines)]
+    return blocks
+
+
+def _cell(cell: Sequence[int] | None) -> str:
+    """Write good and bad of one cell."""
+    good, bad = cell or (0, 0)
+    if not good and not bad:
+        return times.NONE
+    return " / ".join(
+        text
+        for text, count in ((f"{good:,} good", good), (f"**{bad:,} bad**", bad))
+        if count
+    )  # fmt: skip
+
+
+def _lookups(report: Report) -> list[str]:
+    """Count failed lookups by kind, verdicts, and testimony against evidence."""
+    triage, verdicts = part(report, "triage"), part(part(report, "counts"), "verdicts")
+    agreement = part(report, "agreement")
+    return [
+        "## Lookups, and what resolvers said",
+        table(
+            ("Failed lookups", "Meaning", "Number:"),
+            (
+                (label, meaning, words.number(triage.get(key, 0)))
+                for key, label, meaning in words.TRIAGE
+            ),
+        ),
+        table(
+            ("Verdict", "Meaning", "Number:"),
+            (
+                (name, meaning, words.number(verdicts.get(name, 0)))
+                for name, meaning in words.STATUSES
+            ),
+        ),
+        (
+            "What resolvers said agreed with these verdicts in "
+            f"{words.counted(agreement.get('agree', 0), 'case')}, and disagreed in "
+            f"{words.number(agreement.get('disagree', 0))}."
+        ),
+    ]
+
+
+def _events(report: Report) -> list[str]:
+    """List the first events."""
+    events = rows(report.get("events"))
+    omitted = report.get("events_omitted")
+    left = len(events) - EVENTS_LISTED + (omitted if isinstance(omitted, int) else 0)
+    listed = table(
+        ("Time (UTC)", "Kind", "Zone", "Place", "What", "Display filter", "Capture"),
+        (
+            (
+                times.stamp(row.get("at")),
+                markdown(words.phrase(row.get("kind") or "")),
+                code(str(row.get("zone") or "")),
+                code(str(row.get("place") or "")),
+                markdown(str(row.get("text") or "")),
+                display_filter(row),
+                code(str(row.get("capture") or "")),
+            )
+            for row in events[:EVENTS_LISTED]
+        ),
+    )
+    more = f"{words.number(left)} more stand in `timeline.jsonl`." if left > 0 else ""
+    return ["## Events", listed, more] if listed else []
+
+
+def _inputs(report: Report) -> list[str]:
+    """List the inputs, and what could not be read."""
+    captures = rows(report.get("captures"))
+    losses = [
+        (
+            code(str(row.get("capture", "?"))),
+            markdown(words.phrase(row.get("reason", "?"))),
+            words.number(row.get("count")),
+            words.octets(row.get("octets")),
+            words.number(row.get("offset")),
+            display_filter(row),
+            markdown(str(row.get("detail") or "")),
+        )
+        for row in rows(report.get("losses"))
+    ]
+    heads = ("Capture", "Lost", "Count:", "Size:", "First offset:", "First frame", "Detail")
+    return [
+        "## Inputs",
+        table(
+            ("File", "Format", "Packets:", "DNS messages:", "First (UTC)", "Last (UTC)", "SHA-256"),
+            (
+                (
+                    code(str(row.get("path", "?"))),
+                    code(str(row.get("format", "?"))),
+                    words.number(row.get("packets")),
+                    words.number(row.get("messages")),
+                    times.stamp(row.get("first")),
+                    times.stamp(row.get("last")),
+                    code(str(row.get("sha256", "?"))),
+                )
+                for row in captures
+            ),
+        ),
+        *titled("Losses", table(heads, losses)),
+    ]
+
+
+def _method(report: Report) -> list[str]:
+    """Say how it was judged, and with which options."""
+    covered = window(report)
+    tool = part(report, "tool")
+    name = " ".join(str(tool[key]) for key in ("name", "version") if tool.get(key))
+    options = [
+        f"- {markdown(words.phrase(key))}: {code(_option(value))}"
+        for key, value in part(report, "options").items()
+        if value not in (None, False, [], {})
+    ]
+    return [
+        "## Method and limits",
+        (
+            "Every signature was checked with every key that the captures show for its zone, by "
+            "the time of the capture. A beginning or an end is a bracket between two sightings, "
+            "because between them nobody looked. Missing evidence accuses nobody. An extended DNS "
+            "error is the claim of whoever sent it."
+        ),
+        f"Made by {markdown(name or 'dns-forensics')}"
+        + (f" for {markdown(times.span(*covered))}." if covered else "."),
+        "\n".join(options),
+    ]
+
+
+def _option(value: Any) -> str:
+    """Write the value of an option."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

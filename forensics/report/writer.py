@@ -1,0 +1,69 @@
+"""Write a report into a folder: each file whole, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from forensics.report.charts import FIGURES
+from forensics.report.files import write_whole
+from forensics.report.html import render_html
+from forensics.report.json import text_of
+from forensics.report.markdown import render_markdown
+from forensics.report.png import denser
+
+PIXELS: Final = 1.5
+"""Pixels of a PNG for each unit of the drawing: sharp on common displays, still fast to make."""
+
+Writer = Callable[[dict[str, Any], tuple[str, ...]], str]
+
+
+def _as_json(report: dict[str, Any], _: tuple[str, ...]) -> str:
+    """Give report.json."""
+    return text_of(report)
+
+
+def _as_html(report: dict[str, Any], _: tuple[str, ...]) -> str:
+    """Give report.html."""
+    return render_html(report)
+
+
+WRITERS: Final[tuple[tuple[str, Writer], ...]] = (
+    ("report.json", _as_json),
+    ("report.html", _as_html),
+    ("report.md", render_markdown),
+)
+"""Each file of a report, and what gives its text from the report and the names of its figures."""
+
+
+def write_report(report: dict[str, Any], folder: Path, *, figures: bool = True) -> list[Path]:
+    """Write all files of the report, and give their paths in the order written.
+
+    Args:
+        report: the contents of report.json.
+        folder: made if it is missing; files of other names in it are left alone.
+        figures: draw `figures/*.svg` and `figures/*.png` as well, for report.md.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    drawn: list[str] = []
+    if figures:
+        from vl_convert import svg_to_png
+
+        beside = folder / "figures"
+        for name, _, draw in FIGURES:
+            svg = draw(report, standalone=True)
+            if not svg:
+                # A figure of an earlier report must not stand in for one that is not.
+                for ending in ("svg", "png"):
+                    (beside / f"{name}.{ending}").unlink(missing_ok=True)
+                continue
+            beside.mkdir(exist_ok=True)
+            drawn.append(name)
+            written.append(write_whole(beside / f"{name}.svg", svg.encode()))
+            picture = denser(bytes(svg_to_png(svg, scale=PIXELS)))
+            written.append(write_whole(beside / f"{name}.png", picture))
+    for name, writer in WRITERS:
+        written.append(write_whole(folder / name, writer(report, tuple(drawn)).encode()))
+    return written

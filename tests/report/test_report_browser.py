@@ -1,0 +1,198 @@
+"""The page in a browser: it works, it loads nothing, and nothing from data runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import report_sample as samples
+
+from forensics.report.html import render_html
+
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
+    # The browser's pipes are closed by its own loop after the test that asks.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """One visit: what the page complained of, and what it asked the network for."""
+
+    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
+        self.noise: list[str] = []
+        self.requests: list[str] = []
+        self.page = browser.new_page(**options)
+        self.page.on("console", lambda message: self.noise.append(message.text))
+        self.page.on("pageerror", lambda error: self.noise.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+
+
+@pytest.fixture
+def visit(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    visits: list[Visit] = []
+
+    def go(report: dict[str, Any], **options: Any) -> Visit:
+        path = tmp_path / f"report-{len(visits)}.html"
+        path.write_text(render_html(report), encoding="utf-8")
+        visits.append(Visit(browser, path, **options))
+        return visits[-1]
+
+    yield go
+    for one in visits:
+        one.page.close()
+
+
+@pytest.mark.parametrize("make", [samples.sample, samples.hostile, samples.empty, samples.many])
+def test_no_errors_no_requests_nothing_runs(visit: Any, make: Any) -> None:
+    seen = visit(make())
+    title = seen.page.title()
+    seen.page.mouse.wheel(0, 4_000)
+    seen.page.wait_for_timeout(120)
+    assert seen.noise == []
+    assert [url for url in seen.requests if not url.startswith("file:")] == []
+    assert len(seen.requests) == 1
+    assert seen.page.title() == title != "owned"
+    assert seen.page.locator("script").count() == 1
+
+
+def test_the_filter_narrows_the_events(visit: Any) -> None:
+    report = samples.sample(80)
+    page = visit(report).page
+    rows = page.locator("#event-table tbody tr:visible")
+    assert rows.count() == 80
+    page.fill("#event-search", "fra.example servfail")
+    expected = sum(
+        "fra.example" in row["place"] and row["kind"] == "servfail" for row in report["events"]
+    )
+    page.wait_for_function(
+        "wanted => document.getElementById('event-tally').textContent.startsWith(wanted)",
+        arg=f"{expected} of 80",
+    )
+    assert rows.count() == expected
+    page.fill("#event-search", "")
+    page.select_option("#event-kind", "dnskey")
+    page.wait_for_timeout(150)
+    assert rows.count() == sum(row["kind"] == "dnskey" for row in report["events"])
+
+
+def test_columns_sort_both_ways_and_say_so(visit: Any) -> None:
+    report = samples.sample(40)
+    page = visit(report).page
+    head = page.locator("#event-table thead th").last
+    frames = sorted(row["frame"] for row in report["events"])
+
+    def shown() -> list[int]:
+        texts = page.locator("#event-table tbody code").all_text_contents()
+        return [int(text.rsplit(" ", 1)[1]) for text in texts]
+
+    head.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert shown() == frames
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert shown() == frames[::-1]
+
+
+def test_a_hostile_kind_can_be_chosen(visit: Any) -> None:
+    seen = visit(samples.hostile())
+    seen.page.select_option("#event-kind", index=1)
+    seen.page.wait_for_timeout(120)
+    assert seen.page.locator("#event-table tbody tr:visible").count() > 0
+    assert seen.noise == []
+
+
+def test_a_click_selects_the_display_filter(visit: Any) -> None:
+    page = visit(samples.sample(3)).page
+    code = page.locator("#event-table code.filter").first
+    code.click()
+    assert page.evaluate("getSelection().toString()") == code.text_content()
+
+
+def test_without_scripts_everything_is_there(visit: Any) -> None:
+    page = visit(samples.sample(12), java_script_enabled=False).page
+    assert page.locator("#event-table tbody tr:visible").count() == 12
+    assert not page.locator("#event-controls").is_visible()
+    assert page.locator("svg.chart").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 400, 1280])
+@pytest.mark.parametrize("make", [samples.sample, samples.many])
+def test_the_page_never_scrolls_sideways(visit: Any, make: Any, width: int, scheme: str) -> None:
+    page = visit(make(), viewport={"width": width, "height": 800}, color_scheme=scheme).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_folds_open_for_links_and_print(visit: Any) -> None:
+    page = visit(samples.many()).page
+    fold = page.locator("details").last
+    assert fold.get_attribute("open") is None
+    page.locator("#incidents ~ .scroll a").last.click()
+    page.wait_for_function("document.querySelectorAll('details[open]').length === 1")
+    assert page.locator("details").last.get_attribute("open") is not None
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast(visit: Any, scheme: str) -> None:
+    """WCAG 2.2 1.4.3: 4.5 to 1 for text on the paper, from the colours the browser computed."""
+    page = visit(samples.sample(3), color_scheme=scheme).page
+    pairs = page.evaluate(
+        """() => {
+        const of = (name) => {
+          const probe = document.createElement('i');
+          probe.className = 'probe';
+          document.body.append(probe);
+          const value = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+          probe.remove();
+          return value;
+        };
+        return ['ink', 'muted', 'good', 'bad', 'key', 'ds', 'mark'].map(
+          (name) => [name, of('--' + name), of('--paper')]);
+        }"""
+    )
+
+    def light(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    for name, colour, paper in pairs:
+        bright, dark = sorted((light(colour), light(paper)), reverse=True)
+        assert (bright + 0.05) / (dark + 0.05) >= 4.5, (name, scheme)
+
+
+def test_headings_and_tables_are_accessible(visit: Any) -> None:
+    page = visit(samples.sample(5)).page
+    assert page.locator("h1").count() == 1
+    assert page.locator("main").count() == page.locator("header").count() == 1
+    levels = page.eval_on_selector_all("h1,h2,h3,h4", "all => all.map(h => +h.tagName[1])")
+    assert all(later - earlier <= 1 for earlier, later in zip(levels, levels[1:], strict=False))
+    assert page.locator("table:not(:has(caption))").count() == 0
+    assert page.locator("svg[role=img] > title").count() == 1
+    ids = page.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    named = page.eval_on_selector_all(
+        "[aria-labelledby]", "all => all.flatMap(e => e.getAttribute('aria-labelledby').split(' '))"
+    )
+    assert set(named) <= set(ids)
