@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import limits, schemas
-from forensics.evidence import gather as gathering
+from forensics.evidence import arrays
+from forensics.evidence.gather import gather
 from forensics.evidence.interning import empty
 from forensics.evidence.keysets import key_table, response_only_places, suspect_sightings
 from forensics.evidence.signatures import signature_table
@@ -36,13 +37,13 @@ class Evidence:
         *,
         hash_mask: int = 2**64 - 1,
     ) -> None:
-        self._roles = [(_address(name), gathering.ROLE_SERVER) for name in sorted(servers)]
-        self._roles += [(_address(name), gathering.ROLE_RESOLVER) for name in sorted(resolvers)]
-        self._scratch = gathering.scratch()
-        longest = gathering.ENTRY_OCTETS
+        self._roles = [(_address(name), arrays.ROLE_SERVER) for name in sorted(servers)]
+        self._roles += [(_address(name), arrays.ROLE_RESOLVER) for name in sorted(resolvers)]
+        self._scratch = arrays.scratch()
+        longest = arrays.ENTRY_OCTETS
         keysets = (limits.KEY_RRSETS, limits.KEY_ARENA_OCTETS, longest, hash_mask)
         slots = 1 << (2 * limits.KEY_RUNS - 1).bit_length()
-        self._held = gathering.Gathering(
+        self._held = arrays.Gathering(
             signed=empty(limits.SIGNATURES, limits.SIGNED_ARENA_OCTETS, longest, hash_mask),
             problem=np.zeros(limits.SIGNATURES, dtype=np.uint8),
             records=np.zeros(limits.SIGNATURES, dtype=np.uint16),
@@ -52,11 +53,11 @@ class Evidence:
             # As large as the key RRsets, each of which has one: it never is the first to be full.
             owners=empty(*keysets),
             run_slot=np.zeros((slots, 2), dtype=np.uint64),
-            runs=np.zeros((limits.KEY_RUNS, gathering.RUN_COLUMNS), dtype=np.int64),
+            runs=np.zeros((limits.KEY_RUNS, arrays.RUN_COLUMNS), dtype=np.int64),
             runs_used=np.zeros(1, dtype=np.int64),
             paired=np.zeros(limits.PLACES + 1, dtype=np.int64),
             address=np.zeros((limits.PLACES + 1, 16), dtype=np.uint8),
-            skipped=np.zeros(len(gathering.SKIPPED), dtype=np.int64),
+            skipped=np.zeros(len(arrays.SKIPPED), dtype=np.int64),
         )
 
     def collect(self, block: MessageBlock, parsed: Parsed) -> Any:
@@ -65,7 +66,7 @@ class Evidence:
         Returns:
             a record batch of schema SIGHTINGS.
         """
-        messages = gathering.Messages(
+        messages = arrays.Messages(
             octets=block.octets,
             start=block.start,
             captured=block.captured,
@@ -94,14 +95,14 @@ class Evidence:
         most = parsed.signatures.astype(np.int64) + parsed.additionals
         most = np.minimum(most, block.captured // RECORD_MINIMUM)[parsed.signatures > 0]
         room = int(most.sum())
-        rows = gathering.Rows(
+        rows = arrays.Rows(
             signature=np.empty(room, dtype=np.uint32),
             message=np.empty(room, dtype=np.int64),
             section=np.empty(room, dtype=np.uint8),
             ttl=np.empty(room, dtype=np.uint32),
             flags=np.empty(room, dtype=np.uint16),
         )
-        count = gathering.gather(messages, block.capture, self._scratch, self._held, rows)
+        count = gather(messages, block.capture, self._scratch, self._held, rows)
         return _sightings(block, parsed, rows, count)
 
     def signatures(self) -> Any:
@@ -128,8 +129,7 @@ class Evidence:
         read), `unsolicited` (sightings of key RRsets that no query of the capture asked for).
         """
         counts = {
-            name: int(count)
-            for name, count in zip(gathering.SKIPPED, self._held.skipped, strict=True)
+            name: int(count) for name, count in zip(arrays.SKIPPED, self._held.skipped, strict=True)
         }
         counts["unsolicited"] = suspect_sightings(self._held)
         return counts
@@ -151,7 +151,7 @@ def _address(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(octets, dtype=np.uint8)
 
 
-def _sightings(block: MessageBlock, parsed: Parsed, rows: gathering.Rows, count: int) -> Any:
+def _sightings(block: MessageBlock, parsed: Parsed, rows: arrays.Rows, count: int) -> Any:
     """Make the record batch of the kernel's first `count` rows."""
     import pyarrow as pa
 

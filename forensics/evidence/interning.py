@@ -1,15 +1,15 @@
 """Distinct octet strings, numbered from 0 in order of first appearance, found by hash.
 
 Entries are arrays of 64-bit words whose first word tells the length, so that entries of other
-lengths differ in it. The hash only finds candidates: every hit is confirmed word by word, since attackers
-choose octets. It is NH (RFC 4418 5.2) under a key drawn per process, so that nobody can prepare
-entries that fall into one slot; numbers, and all output, do not depend on the key.
+lengths differ in it. The hash only finds candidates: every hit is confirmed word by word, since
+attackers choose octets. It is NH (RFC 4418 5.2) under a key drawn per process, so that nobody can
+prepare entries that fall into one slot; numbers, and all output, do not depend on the key.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def mix(value: np.uint64) -> np.uint64:
 
 
 @inlined_kernel
-def intern(words: NDArray[np.uint64], count: int, entries: Interned) -> int:
+def intern(words: NDArray[np.uint64], count: int, entries: Interned) -> Any:
     """Return the number of the entry `words[:count]`; add it if it is new.
 
     It was new if `entries.used[0]` has grown. `FULL`: it is new and there is no room.
@@ -98,9 +98,10 @@ def intern(words: NDArray[np.uint64], count: int, entries: Interned) -> int:
                 for step in range(1, count):
                     difference |= entries.arena[start + step] ^ words[step]
                 if difference == _ZERO:
-                    return np.int64(entries.arena[start - 1])
+                    known: Any = np.int64(entries.arena[start - 1])
+                    return known
         slot = (slot + _ONE) & slots
-    number = entries.used[0]
+    number: Any = entries.used[0]
     start = entries.used[1] + 1
     if number >= entries.start.shape[0] or start + count > entries.arena.shape[0]:
         return FULL

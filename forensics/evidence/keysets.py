@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import schemas
-from forensics.evidence.gather import (
+from forensics.evidence.arrays import (
     RUN_AA,
     RUN_CAPTURE,
     RUN_COUNT,
@@ -68,7 +68,7 @@ def response_only_places(held: Gathering) -> NDArray[np.int64]:
 def _suspect(held: Gathering) -> NDArray[np.bool_]:
     """Tell which runs were unsolicited though their address answered queries of the capture."""
     runs = held.runs[: held.runs_used[0]]
-    suspect = runs[:, RUN_UNPAIRED] == 1
+    suspect: NDArray[np.bool_] = runs[:, RUN_UNPAIRED] == 1
     suspect[suspect] = ~np.isin(runs[suspect, RUN_PLACE], response_only_places(held))
     return suspect
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from forensics import schemas
-from forensics.evidence.gather import PROBLEMS, RRSIG_FIXED, Gathering
+from forensics.evidence.arrays import PROBLEMS, RRSIG_FIXED, Gathering
 from forensics.evidence.interning import Interned
 from forensics.evidence.names import name_octets, name_text
 from forensics.vocabulary import TYPE_SOA

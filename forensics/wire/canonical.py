@@ -6,12 +6,12 @@ each record with owner, type, class, original TTL and canonical RDATA, in canoni
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.wire.jit import heapless_kernel, inlined_kernel
+from forensics.wire.jit import inlined_kernel, lean_kernel
 from forensics.wire.moves import SLACK, copy
 from forensics.wire.records import NAME_OCTETS, expand_name
 
@@ -77,7 +77,7 @@ def canonical_rdata(
     length: int,
     out: NDArray[np.uint8],
     at: int,
-) -> int:
+) -> Any:
     """Write the canonical RDATA of one record of type `kind` to `out[at:]`.
 
     The RDATA lies in `octets[start:start + length]`, its message begins at `base`. The last
@@ -130,16 +130,16 @@ def canonical_rdata(
     return at + rest
 
 
-@heapless_kernel
+@lean_kernel
 def compare_octets(
     buffer: NDArray[np.uint8], left: int, left_length: int, right: int, right_length: int
-) -> int:
+) -> Any:
     """Order two octet strings of `buffer` left-justified; a missing octet comes before 0.
 
     RFC 4034 6.3. Returns a number below, equal to or above 0.
     """
     for step in range(min(left_length, right_length)):
-        difference = np.int64(buffer[left + step]) - np.int64(buffer[right + step])
+        difference: Any = np.int64(buffer[left + step]) - np.int64(buffer[right + step])
         if difference != 0:
             return difference
     return left_length - right_length
@@ -187,14 +187,14 @@ def insert_sorted(
     return count + 1
 
 
-@heapless_kernel
+@lean_kernel
 def count_labels(name: NDArray[np.uint8], start: int) -> int:
     """Count the labels of the wire name at `start` as the Labels field does (RFC 4034 3.1.3).
 
     Neither the root nor a leftmost `*` counts.
     """
     labels = 0
-    position = start
+    position: Any = start
     while name[position] != 0:
         if not (position == start and name[position] == 1 and name[position + 1] == 42):
             labels += 1
@@ -202,18 +202,23 @@ def count_labels(name: NDArray[np.uint8], start: int) -> int:
     return labels
 
 
-@heapless_kernel
+@lean_kernel
 def ends_with(
-    name: NDArray[np.uint8], start: int, length: int, suffix: NDArray[np.uint8], at: int, octets: int
+    name: NDArray[np.uint8],
+    start: int,
+    length: int,
+    suffix: NDArray[np.uint8],
+    at: int,
+    octets: int,
 ) -> bool:
     """Whether the lower-case wire name `suffix[at:at + octets]` is `name` or an ancestor of it."""
-    position = start
+    position: Any = start
     end = start + length
     while end - position > octets:
         position += np.int64(name[position]) + 1
     if end - position != octets:
         return False
+    same = True
     for step in range(octets):
-        if name[position + step] != suffix[at + step]:
-            return False
-    return True
+        same &= name[position + step] == suffix[at + step]
+    return same

@@ -44,7 +44,7 @@ def cache_folder() -> Path:
 CACHE = cache_folder()
 numba.config.CACHE_DIR = str(CACHE)
 
-_HEAPLESS = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
+_LEAN = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
 
 
 def is_compiled() -> bool:
@@ -57,23 +57,6 @@ def kernel(function: _F) -> _F:
     return cast("_F", numba.njit(nogil=True, cache=True, error_model="numpy")(function))
 
 
-def heapless_kernel(function: _F) -> _F:
-    """Compile like `kernel`, for a function that makes no array: references are not counted.
-
-    A tuple of arrays costs an atomic increment and decrement for each array and call otherwise,
-    which doubled the time of kernels that call others for each record. Slicing counts as making.
-    """
-    return cast("_F", numba.njit(**_HEAPLESS)(function))
-
-
-def inlined_kernel(function: _F) -> _F:
-    """Compile like `heapless_kernel`, always into its caller: for what is called in one place.
-
-    A call hands over each array of a tuple as seven words, 300 for some tuples of ours.
-    """
-    return cast("_F", numba.njit(**_HEAPLESS, forceinline=True)(function))
-
-
 def lean_kernel(function: _F) -> _F:
     """Compile like `kernel`, without reference counts: for kernels that allocate no array.
 
@@ -81,8 +64,15 @@ def lean_kernel(function: _F) -> _F:
     a tuple apart or hands arrays on, which costs more than the work on a message. Arrays that a
     caller passes in outlive the call anyway. numba refuses to compile an allocation here.
     """
-    options = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
-    return cast("_F", numba.njit(**options)(function))
+    return cast("_F", numba.njit(**_LEAN)(function))
+
+
+def inlined_kernel(function: _F) -> _F:
+    """Compile like `lean_kernel`, always into its caller: for what is called in one place.
+
+    A call hands over each array of a tuple as seven words, 300 for some tuples of ours.
+    """
+    return cast("_F", numba.njit(**_LEAN, forceinline=True)(function))
 
 
 def octets(data: bytes | bytearray | memoryview) -> NDArray[np.uint8]:

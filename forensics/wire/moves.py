@@ -16,15 +16,15 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from forensics.wire.jit import heapless_kernel
+from forensics.wire.jit import lean_kernel
 from forensics.wire.words import le64
 
 SLACK: Final = 8
 """Octets that a target has behind the last one wanted."""
 
-if numba.config.BOUNDSCHECK:
+if numba.config.BOUNDSCHECK:  # type: ignore[attr-defined]
 
-    @heapless_kernel
+    @lean_kernel
     def put64(octets: NDArray[np.uint8], at: int, word: Any) -> None:
         """Write 64 bits, least octet first. The caller has checked `at + 8`."""
         for place in range(8):
@@ -37,7 +37,8 @@ else:
         """Write 64 bits, least octet first, in one instruction. The caller has checked `at + 8`."""
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            array = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
+            proxy: Any = cgutils.create_struct_proxy
+            array = proxy(signature.args[0])(context, builder, arguments[0])
             index = context.cast(builder, arguments[1], signature.args[1], types.intp)
             value = context.cast(builder, arguments[2], signature.args[2], types.uint64)
             pointer = builder.gep(array.data, [index])
@@ -48,7 +49,7 @@ else:
         return types.void(octets, at, word), generate
 
 
-@heapless_kernel
+@lean_kernel
 def copy(
     out: NDArray[np.uint8], at: int, octets: NDArray[np.uint8], start: int, count: int
 ) -> None:

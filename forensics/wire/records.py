@@ -7,12 +7,12 @@ compression pointer leads strictly backwards, and at most `POINTERS` of them mak
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.wire.jit import heapless_kernel
+from forensics.wire.jit import lean_kernel
 from forensics.wire.moves import SLACK, put64
 from forensics.wire.words import be16, be32, le64, lowered
 
@@ -41,14 +41,14 @@ NAME: Final = 7
 RECORD_COLUMNS: Final = 8
 
 
-@heapless_kernel
+@lean_kernel
 def skip_name(octets: NDArray[np.uint8], position: int, end: int) -> int:
     """Return the position after the name that starts at `position`; -1: it leaves the message.
 
     Only the octets in place are looked at: a pointer ends the name and is not followed.
     """
     while position < end:
-        length = np.int64(octets[position])
+        length: Any = np.int64(octets[position])
         if length == 0:
             return position + 1
         if length >= 192:
@@ -59,7 +59,7 @@ def skip_name(octets: NDArray[np.uint8], position: int, end: int) -> int:
     return -1
 
 
-@heapless_kernel
+@lean_kernel
 def resolve_name(octets: NDArray[np.uint8], base: int, end: int, position: int) -> int:
     """Follow leading compression pointers to the name's first label; -1: there is none.
 
@@ -79,7 +79,7 @@ def resolve_name(octets: NDArray[np.uint8], base: int, end: int, position: int) 
     return -1
 
 
-@heapless_kernel
+@lean_kernel
 def expand_name(
     octets: NDArray[np.uint8],
     base: int,
@@ -91,8 +91,8 @@ def expand_name(
 ) -> tuple[int, int]:
     """Write the name at `position`, without compression, to `out[at:]`; lower-case it if asked.
 
-    `out` has room for 255 octets and moves.SLACK from `at` on. The name's own octets end before `end`; its
-    pointers may lead to anywhere behind the header and before the name (RFC 1035 4.1.4).
+    `out` has room for 255 octets and moves.SLACK from `at` on. The name's own octets end before
+    `end`; its pointers may lead to anywhere behind the header and before the name (RFC 1035 4.1.4).
 
     Returns:
         (position after the name's own octets, octets written); (-1, 0) if it is no name.
@@ -105,7 +105,7 @@ def expand_name(
     while True:
         if position >= limit:
             return -1, 0
-        length = np.int64(octets[position])
+        length: Any = np.int64(octets[position])
         if length >= 192:
             if position + 2 > limit:
                 return -1, 0
@@ -131,7 +131,7 @@ def expand_name(
                 put64(out, at + written + step, lowered(word) if lower else word)
                 step += 8
         while step <= length:
-            octet = np.int64(octets[position + step])
+            octet: Any = np.int64(octets[position + step])
             if lower and 65 <= octet <= 90:
                 octet += 32
             out[at + written + step] = octet
@@ -140,7 +140,7 @@ def expand_name(
         position += length + 1
 
 
-@heapless_kernel
+@lean_kernel
 def walk_records(
     octets: NDArray[np.uint8], base: int, end: int, records: NDArray[np.int64]
 ) -> tuple[int, int]:
