@@ -116,20 +116,23 @@ def _ecdsa(bits: int, material: bytes) -> _Verify:
     """Load an ECDSA key: the point's two coordinates without prefix (RFC 6605 4)."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
     curve: Any = ec.SECP256R1() if bits == 256 else ec.SECP384R1()
     key = ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\x04" + material)
     scheme = ec.ECDSA(hashes.SHA256() if bits == 256 else hashes.SHA384())
     half = bits // 8
     verify = key.verify
-    number = int.from_bytes
 
     def check(signature: bytes, data: bytes) -> None:
-        # DNSSEC writes r and s side by side; the library wants them in DER.
-        encoded = encode_dss_signature(
-            number(signature[:half], "big"), number(signature[half:], "big")
-        )
-        verify(encoded, data, scheme)
+        # DNSSEC writes r and s side by side; the library wants them as DER INTEGERs, where a
+        # first bit that is set needs a zero octet before it. Lengths stay below 128.
+        r = signature[:half].lstrip(b"\0")
+        s = signature[half:].lstrip(b"\0")
+        if not r or r[0] & 0x80:
+            r = b"\0" + r
+        if not s or s[0] & 0x80:
+            s = b"\0" + s
+        body = b"\2%c%b\2%c%b" % (len(r), r, len(s), s)
+        verify(b"0%c%b" % (len(body), body), data, scheme)
 
     return check

@@ -53,6 +53,8 @@ class VerdictIndex:
         packed = _packed(signature[order], place[order])
         self._group, first = np.unique(packed, return_index=True)
         self._bounds = np.append(first, len(packed)).astype(np.int64)
+        most = int(np.diff(self._bounds).max(initial=1))
+        self._longest = 1 << (most.bit_length() - 1) if most > 1 else 0
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -75,24 +77,20 @@ class VerdictIndex:
             return np.full(len(signature), -1, np.int64)
         number = signature.astype(np.int64)
         group = self._group_of(_packed(number, place.astype(np.int64)))
-        default = self._group_of(_packed(number, np.full(len(number), -1, np.int64)))
-        group = np.where(group < 0, default, group)
+        other = np.flatnonzero(group < 0)
+        group[other] = self._group_of(_packed(number[other], np.full(len(other), -1, np.int64)))
         known = group >= 0
-        group = np.where(known, group, 0)
-        low = self._bounds[group]
+        group[~known] = 0
+        row = self._bounds[group]
         high = self._bounds[group + 1]
-        bottom = low.copy()
-        # The last row of the group that starts at or before the time: bisect all at once.
-        while True:
-            open_ = low < high
-            if not open_.any():
-                break
-            middle = (low + high) >> 1
-            before = self._start[np.minimum(middle, len(self._start) - 1)] <= time
-            low = np.where(open_ & before, middle + 1, low)
-            high = np.where(open_ & ~before, middle, high)
-        row = low - 1
-        held = known & (row >= bottom) & (time < self._end[np.maximum(row, 0)])
+        # The last row of the group that starts at or before the time: halving steps, all at once.
+        step = self._longest
+        while step:
+            further = row + step
+            inside = np.minimum(further, len(self._start) - 1)
+            row = np.where((further < high) & (self._start[inside] <= time), further, row)
+            step >>= 1
+        held = known & (self._start[row] <= time) & (time < self._end[row])
         return np.where(held, row, -1)
 
     def codes(
