@@ -127,7 +127,8 @@ def signing(
     """Tell who made the bad signatures of an incident's own signers.
 
     Args:
-        case, brackets: the incident.
+        case: the incident.
+        brackets: its onset and recovery.
         evidence: for the verdicts, the checks and the signatures.
         catalog: the signatures as arrays.
         keys: the zone's DNSKEYs as published in the time of the incident.

@@ -1,4 +1,4 @@
-"""A wrong clock is not an outage: many unrelated zones that fail only by time (DESIGN section 4)."""
+"""A wrong clock is not an outage: many unrelated zones fail, only by time (DESIGN section 4)."""
 
 from __future__ import annotations
 

@@ -61,8 +61,7 @@ def of_incident(begun: Draft, impact: Impact, places: Places) -> list[Row]:
             )  # fmt: skip
             rows.append(
                 (resolver.last_servfail, "resolver-answering", zone, name,
-                 f"last SERVFAIL to a client for a name under {zone}, "
-                 f"of {resolver.servfail:,}")
+                 f"last of {resolver.servfail:,} SERVFAIL to clients for names under {zone}")
             )  # fmt: skip
     return rows
 
@@ -113,7 +112,7 @@ def table(rows: Iterable[Row], paths: dict[int, str]) -> tuple[list[dict[str, An
 
 
 def matrix(drafts: Sequence[Draft], places: Places) -> tuple[list[dict[str, Any]], int]:
-    """Give good and bad by zone, server, record type and SOA serial, and how many rows were left out.
+    """Give good and bad by zone, server, record type and SOA serial, and how many were left out.
 
     Rows of serials that were bad anywhere come before the others are cut.
     """

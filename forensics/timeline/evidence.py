@@ -1,4 +1,4 @@
-"""What the timeline is told from: the tables of the stages before, and callables for the streams."""
+"""What the timeline is told from: the tables of the stages before, and its streams."""
 
 from __future__ import annotations
 
@@ -152,7 +152,8 @@ def read_places(places: Any) -> Places:
     """Lay the places table out by place number."""
     number = integers(places["place"])
     size = int(number.max()) + 1 if len(number) else 0
-    server, nsid = ["?"] * size, [None] * size
+    server = ["?"] * size
+    nsid: list[str | None] = [None] * size
     resolver = np.zeros(size, dtype=bool)
     same = np.arange(size, dtype=np.int64)
     columns = (single(places[name]).to_pylist() for name in ("server", "nsid", "role", "fold"))

@@ -144,11 +144,13 @@ def of_claims(traffic: Traffic, explained: set[str]) -> list[dict[str, Any]]:
         row["ede"][str(ede)] = claim.count
         row["names"] = sorted({*row["names"], *claim.names})[:8]
     for row in found.values():
+        if not row["names"]:
+            row["sentence"] = f"The resolver {row['resolver']} reported failed validation."
+            continue
         row["sentence"] = (
             f"The resolver {row['resolver']} reported failed validation for "
-            f"{counted(row['lookups'], 'lookup')} (for instance {row['names'][0]}), but no bad data "
-            "was captured for them: the cause lies in the resolver, or outside of this capture."
-            if row["names"]
-            else f"The resolver {row['resolver']} reported failed validation without a name."
+            f"{counted(row['lookups'], 'lookup')} (for instance {row['names'][0]}), but no bad "
+            "data was captured for them: the cause lies in the resolver, or outside of this "
+            "capture."
         )
     return list(found.values())

@@ -119,7 +119,8 @@ def walk(
         batches: of schemas.TRANSACTIONS.
         windows: of the incidents, in their order.
         signed: names of the zones known to be signed.
-        origin, width: start and width of the bins of the series, ns.
+        origin: start of the bins of the series, ns.
+        width: of a bin, ns.
     """
     traffic = Traffic([Impact() for _ in windows], (triage.empty(), triage.empty()))
     finder = ZoneFinder(window.zone for window in windows)

@@ -83,7 +83,9 @@ def complete(
 
     Args:
         begun: the draft.
-        evidence, catalog, places: as read.
+        evidence: for verdicts, checks and signatures.
+        catalog: the signatures as arrays.
+        places: the responders.
         impact: whom it hurt.
         paths: of the captures, by number.
     """
@@ -107,7 +109,7 @@ def complete(
         "severity": severity.severity(begun.side, found),
         "confidence": severity.confidence(case, begun.strata, keys_at),
         "view": view,
-        "patterns": severity.patterns(case, begun.strata, brackets, found, good_upstream),
+        "patterns": severity.patterns(case, brackets, found, good_upstream),
         "phases": begun.phases,
         "cause": cause.act(begun.reason, case, earliest, brackets, begun.runs, catalog),
         "onset": onset(brackets),
@@ -159,7 +161,7 @@ def type_name(number: int) -> str:
 
 
 def _servers(begun: Draft, places: Places) -> list[dict[str, Any]]:
-    """Give the zone's servers with their own brackets, then its parent's where the DS is at fault."""
+    """Give the zone's servers with their brackets, then its parent's where the DS is at fault."""
     counts: dict[int, list[int]] = {}
     for cell in begun.case.cells:
         if cell.side == AUTHORITY:

@@ -72,7 +72,10 @@ def judged(
     """Give every sighting with its verdict.
 
     Args:
-        evidence, judge, catalog, places: the evidence as read.
+        evidence: for the sightings.
+        judge: for their verdicts.
+        catalog: the signatures as arrays.
+        places: the responders.
         asked: bool (P), places whose queries the capture holds: a stray response of theirs never
             accuses. None: not known yet, strays keep their outcome.
     """

@@ -79,11 +79,17 @@ def tally(
 
     Args:
         begin: first row to count.
-        place, group, detail: int64 (N), the key.
+        place: int64 (N), first part of the key.
+        group: int64 (N), second part.
+        detail: int64 (N), third part.
         outcome: uint8 (N), GOOD, BAD or NEITHER.
-        time, where, signature: int64 (N), the moment of each row.
+        time: int64 (N), of the moment of each row.
+        where: int64 (N), of the moment.
+        signature: int64 (N), of the moment.
         slots: int64 (power of two), open addressing: row of a cell, -1: free.
-        keys: int64 (C, 3); counts: int64 (C, 3); moments: int64 (C, 6, 3), -1 where unset.
+        keys: int64 (C, 3).
+        counts: int64 (C, 3), by outcome.
+        moments: int64 (C, 6, 3), -1 where unset.
         used: cells in use.
 
     Returns:
@@ -145,6 +151,7 @@ def resolve(
     family: NDArray[np.int64],
     serial: NDArray[np.int64],
     rank: NDArray[np.int64],
+    made: NDArray[np.int64],
     time: NDArray[np.int64],
     where: NDArray[np.int64],
     signature: NDArray[np.int64],
@@ -159,12 +166,17 @@ def resolve(
         family: int64 (N), number of the RRset (owner and type) within its signer's.
         serial: int64 (N), SOA serial in the response, 0: none.
         rank: int64 (N), of a signature that is bad somewhere its expiration (s), else -1.
-        time, where, signature: int64 (N), the moment of each row.
-        frames: int64 (S, 2, 6), for onset and recovery: time of the bad moment, its signature,
+        made: int64 (N), inception of the signature, s.
+        time: int64 (N), of the moment of each row.
+        where: int64 (N), of the moment.
+        signature: int64 (N), of the moment.
+        frames: int64 (S, 2, 7), for onset and recovery: time of the bad moment, its signature,
             its family, highest rank that compares, SOA serial of the bad state (0: unknown),
-            instant that divides the states where a row shows no serial.
-        before, after: int64 (S, 4, 3), the last good moment before the first bad, and the first
-            after the last bad, by SAME_SIGNATURE, SAME_RRSET, SUSPECT, OTHER_STATE; -1: unset.
+            instant that divides the states where a row shows no serial, inception of the first
+            bad signature: what was signed later shows no older state.
+        before: int64 (S, 4, 3), out: the last good moment before the first bad, by
+            SAME_SIGNATURE, SAME_RRSET, SUSPECT, OTHER_STATE; -1: unset.
+        after: int64 (S, 4, 3), out: the first good moment after the last bad.
     """
     for row in range(stratum.size):
         at = stratum[row]
@@ -191,7 +203,7 @@ def resolve(
                 elif column == SUSPECT:
                     fits = 0 <= rank[row] <= frames[at, side, 3]
                 else:
-                    fits = other
+                    fits = other and (side == 1 or made[row] <= frames[at, side, 6])
                 if not fits:
                     continue
                 if side == 0:

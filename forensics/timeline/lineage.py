@@ -16,7 +16,7 @@ def ends_in_escape(text: str) -> bool:
 
 def is_under(name: str, zone: str) -> bool:
     """Whether `name` is the zone's apex or below it."""
-    if zone == "." or name == zone:
+    if zone in {".", name}:
         return True
     return name.endswith("." + zone) and not ends_in_escape(name[: -len(zone) - 1])
 

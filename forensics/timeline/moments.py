@@ -53,7 +53,7 @@ def length(span: int) -> str:
     if 0 < span < 10 * limits.SECOND:
         return f"{span / limits.SECOND:.3g} seconds"
     rest = max(span, 0) // limits.SECOND
-    parts = []
+    parts: list[str] = []
     for name, unit in _UNITS:
         number, rest = divmod(rest, unit)
         if number or (name == "second" and not parts):

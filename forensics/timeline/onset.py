@@ -5,9 +5,10 @@ outage a third of the new signatures were good, and old ones stayed good beside 
 
 - *The same signature was good before* (it ran out, or a key or DS changed): the last good sighting
   of a signature that the same event made bad.
-- Else the fault came *with new data*. Where the place's SOA serials are known, only what was seen
-  before the first sighting of the serial under which the first bad stood counts; where they are
-  not, the same RRset's last good sighting, else the stratum's.
+- Else the fault came *with new data*. The same RRset seen good counts, for it was served without
+  the fault; and where the place's SOA serials are known, what was seen under another serial before
+  the first sighting of the one under which the first bad stood, and was not signed after the bad.
+  Where no serial is known and the RRset was never good: the stratum's last good sighting.
 
 Recovery is the mirror: the first good sighting that shows a newer state than the last bad one.
 """
@@ -121,9 +122,14 @@ def state_before(known: list[Span], time: int, serial: int) -> tuple[int, int]:
     Args:
         known: SOA serials seen at the place.
         time: of the first bad sighting, ns.
-        serial: shown by its response, 0: none.
+        serial: shown by its response, 0: none. Then the last serial seen before is taken: what was
+            seen under it proves nothing, for the bad may have stood under it too.
+
+    Returns:
+        The serial, 0 where none was seen until then; and the instant, ns.
     """
-    serial = serial or _covering(known, time)
+    earlier = [(span[2], span[0]) for span in known if span[2] < time]
+    serial = serial or _covering(known, time) or max(earlier, default=(0, 0))[1]
     first = min([time, *(span[1] for span in known if span[0] == serial)])
     # Between the last sighting of another serial and the first of this one nothing is known.
     others = [edge for span in known if span[0] != serial for edge in span[1:] if edge < first]
@@ -131,13 +137,16 @@ def state_before(known: list[Span], time: int, serial: int) -> tuple[int, int]:
 
 
 def state_after(known: list[Span], time: int, serial: int) -> tuple[int, int]:
-    """Give the serial of the last bad, and from which instant on a newer state was served."""
-    serial = serial or _covering(known, time)
-    if serial:
-        newer = [span for span in known if is_newer(span[0], serial) and span[2] > time]
-        return serial, min((max(span[1], time + 1) for span in newer), default=FAR)
-    later = [span[1] for span in known if span[1] > time]
-    return 0, min(later, default=time + 1)
+    """Give the serial of the last bad, and from which instant on a newer state was served.
+
+    The mirror of `state_before`: without a serial the next one seen is taken.
+    """
+    later = [(span[1], span[0]) for span in known if span[1] > time]
+    serial = serial or _covering(known, time) or min(later, default=(0, 0))[1]
+    if not serial:
+        return 0, time + 1
+    newer = [span for span in known if is_newer(span[0], serial) and span[2] > time]
+    return serial, min((max(span[1], time + 1) for span in newer), default=FAR)
 
 
 def bracket(
@@ -187,7 +196,8 @@ def bracket(
         rank = np.where(suspects[signature], 0, -1)
         rank = np.where(expired[stratum], catalog.expiration[signature], rank)
         resolve(
-            stratum, catalog.family[signature], rows.serial[at], rank, rows.time[at],
+            stratum, catalog.family[signature], rows.serial[at], rank,
+            catalog.inception[signature], rows.time[at],
             rows.where[at], signature, frames, before, after,
         )  # fmt: skip
     for number, one in enumerate(flat):
@@ -203,11 +213,11 @@ def _frame(stratum: Stratum, catalog: Catalog, *, expired: bool) -> list[list[in
     return [
         [
             first.time, first.signature, int(catalog.family[first.signature]),
-            limit, stratum.state, stratum.divide,
+            limit, stratum.state, stratum.divide, int(catalog.inception[first.signature]),
         ],
         [
             last.time, last.signature, int(catalog.family[last.signature]),
-            -1 if expired else 0, stratum.next_state, stratum.next_divide,
+            -1 if expired else 0, stratum.next_state, stratum.next_divide, 0,
         ],
     ]  # fmt: skip
 
@@ -263,20 +273,20 @@ def _moments(rows: NDArray[np.int64]) -> list[Moment | None]:
 def last_good(stratum: Stratum, found: list[Moment | None]) -> Moment | None:
     """Choose the sighting that proves the healthy state before the first bad."""
     proofs = [moment for moment in (found[SAME_SIGNATURE], found[SUSPECT]) if moment is not None]
-    if proofs:
-        return max(proofs)
-    if stratum.state or stratum.divide < stratum.first_bad.time:
-        return found[OTHER_STATE]
-    return found[SAME_RRSET] or found[OTHER_STATE]
+    if not proofs:
+        proofs = [moment for moment in (found[SAME_RRSET],) if moment is not None]
+        if found[OTHER_STATE] is not None and (stratum.state or not proofs):
+            proofs.append(found[OTHER_STATE])
+    return max(proofs, default=None)
 
 
 def first_good(stratum: Stratum, found: list[Moment | None]) -> Moment | None:
     """Choose the sighting that proves the healthy state after the last bad."""
-    proofs = [found[SAME_SIGNATURE], found[SUSPECT], found[SAME_RRSET]]
-    if stratum.next_state or stratum.next_divide > stratum.last_bad.time + 1:
+    candidates = (found[SAME_SIGNATURE], found[SUSPECT], found[SAME_RRSET])
+    proofs = [moment for moment in candidates if moment is not None]
+    if found[OTHER_STATE] is not None and (stratum.next_state or not proofs):
         proofs.append(found[OTHER_STATE])
-    chosen = [moment for moment in proofs if moment is not None]
-    return min(chosen) if chosen else found[OTHER_STATE]
+    return min(proofs, default=None)
 
 
 @dataclass(frozen=True, slots=True)

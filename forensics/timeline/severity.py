@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from forensics import vocabulary
@@ -72,12 +73,13 @@ def confidence(case: Case, strata: Sequence[Stratum], keys_at: frozenset[int]) -
 
 
 def patterns(
-    case: Case, strata: Sequence[Stratum], brackets: Brackets, found: Standing, good_upstream: int
+    case: Case, brackets: Brackets, found: Standing, good_upstream: int
 ) -> list[dict[str, Any]]:
     """Name what comparing the places shows, each with its figures.
 
     Args:
-        case, strata, brackets: the incident.
+        case: the incident.
+        brackets: its onset and recovery.
         found: its places.
         good_upstream: good sightings of the zone at authorities, for what only resolvers showed.
     """
@@ -93,7 +95,7 @@ def patterns(
         figures = {"bad_servers": bad, "good_servers": good, "serials_divided": len(divided)}
         shown.append({"kind": "server-divergence", "figures": figures})
     serials = soa_outcomes(case.cells, brackets)
-    changes = sum(1 for before, after in zip(serials, serials[1:], strict=False) if before != after)
+    changes = sum(1 for before, after in pairwise(serials) if before != after)
     if changes >= 2:
         figures = {
             "serials": len(serials),
