@@ -221,12 +221,12 @@ def whom(incident: Row) -> Fact:
     ]
     if asked:
         grounds.append(f"Of {words.counted(asked, 'lookup')} for it ({failed / asked:.0%})")
-    if "signed" in impact and "unsigned" in impact:
+    if _count(impact, "signed") + _count(impact, "unsigned"):
         grounds.append(
-            f"{words.number(impact['signed'])} for signed names, "
-            f"{words.number(impact['unsigned'])} for unsigned ones"
+            f"{words.number(_count(impact, 'signed'))} for signed names, "
+            f"{words.number(_count(impact, 'unsigned'))} for unsigned ones"
         )
-    if "retries" in impact:
+    if _count(impact, "retries"):
         grounds.append(f"{words.counted(impact['retries'], 'retry')} not counted")
     answer = f"{words.counted(failed, 'lookup')} failed" if failed else "no failed lookup seen"
     return Fact("Whom", answer, tuple(text for text in grounds if text))

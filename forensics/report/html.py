@@ -45,18 +45,20 @@ def render_html(report: Report) -> str:
 
 
 def matrix(report: Report) -> list[dict[str, Any]]:
-    """Arrange server x serial x record type: one table a record type, serials as columns.
+    """Arrange server x serial x record type: a table a zone and type, serials as columns.
 
     Returns:
-        Per type: `type`, `serials`, and `lines`, each with `place` and `cells` (good, bad).
+        Per zone and type: `type` (with the zone where rows name one), `serials`, and `lines`,
+        each with `place` and `cells` (good, bad).
     """
     tables: dict[str, dict[tuple[str, str], dict[str, list[int]]]] = {}
     for row in rows(part(report, "series").get("matrix")):
         serial = row.get("serial")
         column = times.NONE if serial is None else str(serial)
         place = (str(row.get("server", "?")), str(row.get("nsid") or ""))
+        kind = str(row.get("type", "?"))
         cell = (
-            tables.setdefault(str(row.get("type", "?")), {})
+            tables.setdefault(f"{row['zone']} {kind}" if row.get("zone") else kind, {})
             .setdefault(place, {})
             .setdefault(column, [0, 0])
         )

@@ -277,7 +277,11 @@ def _brackets(canvas: Canvas, server: Row, top: float) -> None:
 
 def keys(canvas: Canvas, report: Report) -> bool:
     """Draw keys and DS as bars from their first to their last sighting, then hidden signers."""
-    found = rows(part(report, "series").get("keys"))
+    broken = {str(incident.get("zone")) for incident in gravest_first(report)}
+    # The keys of broken zones come first, their own order kept: the rest may be cut off.
+    found = sorted(
+        rows(part(report, "series").get("keys")), key=lambda key: str(key.get("zone")) not in broken
+    )
     hidden = [
         (incident, signer)
         for incident in gravest_first(report)[:INCIDENTS_DRAWN]

@@ -64,7 +64,7 @@ def render_summary(report: Report, *, colour: bool = False) -> str:
         for number in part(capture, "losses").values()
         if isinstance(number, int)
     )
-    if lost:
+    if lost and not any(row.get("kind") == "losses" for row in told.findings):
         notes.append(f"Damaged input: {words.counted(lost, 'piece')} could not be read")
     if notes:
         lines.append("")

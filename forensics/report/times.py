@@ -110,7 +110,7 @@ def zone_named(name: Any) -> Any:
 
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):  # unknown, or no database on this machine
+    except (KeyError, OSError, ValueError):  # unknown, or no database on this machine
         return None
 
 

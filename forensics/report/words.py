@@ -105,12 +105,21 @@ STATUSES: Final = (
     ("indeterminate", "the record needed to judge was never captured"),
 )
 
-URGENT: Final = frozenset({"private-root", "clock"})
+URGENT: Final = frozenset(
+    {"private-root", "clock", "clock-recorder", "clock-resolver", "no-dnssec"}
+)
 """Findings that change how everything below is to be read: they stand before it."""
 
 FINDINGS: Final = {
     "private-root": "Private root",
     "clock": "Clock",
+    "clock-recorder": "The recorder's clock",
+    "clock-resolver": "A resolver's clock",
+    "no-dnssec": "No DNSSEC in the capture",
+    "resolver-local": "Inside a resolver only",
+    "near-miss": "Near-miss",
+    "losses": "Damaged input",
+    "omitted": "Left out",
     "one-direction": "One direction only",
     "duplicates": "Duplicate packets",
     "starts-in-outage": "Capture starts inside the outage",
@@ -120,6 +129,7 @@ FINDINGS: Final = {
 _FINDING_SENTENCES: Final = {
     "private-root": "The captured root keys match no trust anchor, so this is a private root: "
     "nothing below it can be called secure. Give its anchor with --trust-anchor.",
+    "no-dnssec": "No signature was captured, so nothing could be judged.",
     "clock": "Many unrelated zones fail only by time: a clock was wrong, and no zone is accused.",
     "one-direction": "Only one direction of the traffic was captured.",
     "duplicates": "The captures hold packets twice; each was counted once.",

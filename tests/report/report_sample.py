@@ -252,8 +252,10 @@ def sample(events: int = 300) -> dict[str, Any]:
              "time": at(22, 19, 54.5), "shows": "first-good"},
         ],
         "notes": [
-            "A proof that a name below de. is unsigned had a TTL of 7,200 s: a cache filled at "
-            "22:17:30 UTC could fail until 00:17:30 UTC.",
+            (
+                "A proof that a name below de. is unsigned had a TTL of 7,200 s: a cache filled at "
+                "22:17:30 UTC could fail until 00:17:30 UTC."
+            ),
         ],
         "quote": {
             "capture": "captures/resolver.pcap",
