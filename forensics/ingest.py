@@ -1,7 +1,8 @@
 """The first half of the pipeline: captures in, tables out.
 
-One thread reads and runs the kernels, another turns batches into Arrow columns and writes them;
-both let go of the GIL, so that two cores work. What waits between them is bounded.
+One thread reads, parses and matches; one collects evidence; one turns batches into Arrow columns
+and writes them. All let go of the GIL in their kernels, so that every core works. What waits
+between them is bounded.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,8 @@ from forensics.errors import InputError
 from forensics.vocabulary import PAIRINGS, MessageFlag, Role
 from forensics.wire.blocks import MessageBlock, Parsed
 
-_WAITING: Final = 2
-"""Batches between the two threads: one is written while the next one is filled."""
+_WAITING: Final = 1
+"""Jobs that wait for a thread: one is done while the next one is made."""
 
 _SIGHTING_ROWS: Final = 2**18
 """Sightings collected before they are written: row groups that readers like."""
@@ -97,20 +98,16 @@ def ingest(
     evidence = Evidence(servers, resolvers)
     named = {packed(address): Role.SERVER for address in servers}
     named |= {packed(address): Role.RESOLVER for address in resolvers}
-    with _Writing(folder, named, matcher.reuse) as writing:
-        from forensics.wire.message import parse
-
-        columns: Parsed | None = None
+    with _Writing(folder, named, matcher.reuse) as writing, _Gathering(evidence, writing) as found:
         for capture in _opened(paths, ports, result):
             octets = 0
             for block in _blocks(capture, result):
                 octets += len(block.octets)
                 wanted = _wanted(block, start, end, result)
-                parsed = parse(wanted, result.messages, columns)
-                columns = parsed if columns is None or len(wanted) > len(columns.id) else columns
+                parsed, room = found.parse(wanted, result.messages)
                 for batch in matcher.match(wanted, parsed):
                     writing.transactions(batch)
-                writing.sightings(evidence.collect(wanted, parsed))
+                found.collect(wanted, parsed, room)
                 result.messages += len(wanted)
                 if progress is not None:
                     progress(capture.facts.path, octets)
@@ -190,8 +187,46 @@ def _wanted(
     )
 
 
+class _Worker:
+    """A thread that does jobs in order. What waits for it is bounded.
+
+    A failure is raised in the thread that hands over the next job, or at the end.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._queue: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None]
+        self._queue = queue.Queue(_WAITING)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, job: Callable[..., None], *arguments: Any) -> None:
+        """Hand over a job, or wait until there is room for it."""
+        if self._failure is not None:
+            raise self._failure
+        self._queue.put((job, arguments))
+
+    def finish(self, quiet: bool) -> None:
+        """Wait until all jobs are done; raise their failure unless `quiet`."""
+        self._queue.put(None)
+        self._thread.join()
+        if self._failure is not None and not quiet:
+            raise self._failure
+
+    def _run(self) -> None:
+        """Do the jobs until the end; after a failure, only take them, so that nobody waits."""
+        while (entry := self._queue.get()) is not None:
+            if self._failure is not None:
+                continue
+            job, arguments = entry
+            try:
+                job(*arguments)
+            except BaseException as failure:  # noqa: BLE001  raised again by the other thread
+                self._failure = failure
+
+
 class _Writing:
-    """The writer thread: takes batches and sightings in order, and gives batches back.
+    """Turns batches into Arrow columns and writes them, in a thread of its own.
 
     Args:
         folder: where the tables go.
@@ -208,73 +243,95 @@ class _Writing:
         self._reuse = reuse
         self._transactions = TableWriter(folder, "transactions")
         self._sightings = TableWriter(folder, "sightings")
-        self._held: list[Any] = []
-        self._held_rows = 0
-        self._queue: queue.Queue[tuple[str, Any] | None] = queue.Queue(_WAITING)
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._worker = _Worker("writer")
 
     def transactions(self, batch: Any) -> None:
         """Hand over a batch of rows."""
-        self._put(("transactions", batch))
+        self._worker.put(self._write_transactions, batch)
 
     def sightings(self, rows: Any) -> None:
-        """Hand over a record batch of sightings; small ones are collected first."""
+        """Hand over a table of sightings, a row group."""
+        self.sighted += rows.num_rows
+        self._worker.put(self._sightings.write, rows)
+
+    def _write_transactions(self, batch: Any) -> None:
+        from forensics.transactions.columns import to_arrow
+
+        rows, pairings = to_arrow(batch, self._named)
+        self._reuse(batch)
+        self.pairings += pairings
+        self._transactions.write(rows)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        done = False
+        try:
+            self._worker.finish(quiet=kind is not None)
+            done = kind is None
+        finally:
+            for writer in (self._transactions, self._sightings):
+                if done:
+                    writer.close()
+                else:
+                    writer.abandon()
+
+
+class _Gathering:
+    """Collects evidence block by block, in a thread of its own, while the next one is matched.
+
+    Args:
+        evidence: the run's collector.
+        writing: takes the sightings.
+    """
+
+    def __init__(self, evidence: Any, writing: _Writing) -> None:
+        self._evidence = evidence
+        self._writing = writing
+        self._rooms: list[Parsed] = []
+        self._held: list[Any] = []
+        self._held_rows = 0
+        self._worker = _Worker("evidence")
+
+    def parse(self, block: MessageBlock, first: int) -> tuple[Parsed, Parsed]:
+        """Read the messages of a block into columns that are used again; give both."""
+        from forensics.wire.message import parse, room
+
+        try:
+            columns = self._rooms.pop()
+        except IndexError:
+            columns = room(0)
+        if len(columns.id) < len(block):
+            columns = room(len(block) * 5 // 4)
+        return parse(block, first, columns), columns
+
+    def collect(self, block: MessageBlock, parsed: Parsed, columns: Parsed) -> None:
+        """Hand over a block that has been matched, with the columns to be given back."""
+        self._worker.put(self._collect, block, parsed, columns)
+
+    def _collect(self, block: MessageBlock, parsed: Parsed, columns: Parsed) -> None:
+        rows = self._evidence.collect(block, parsed)
+        self._rooms.append(columns)
         if rows.num_rows:
             self._held.append(rows)
             self._held_rows += rows.num_rows
         if self._held_rows >= _SIGHTING_ROWS:
-            self._hand_over_sightings()
+            self._flush()
 
-    def _hand_over_sightings(self) -> None:
+    def _flush(self) -> None:
+        """Write the sightings held so far as a row group."""
         import pyarrow as pa
 
         if self._held:
-            self._put(("sightings", pa.Table.from_batches(self._held).combine_chunks()))
+            self._writing.sightings(pa.Table.from_batches(self._held).combine_chunks())
         self._held = []
         self._held_rows = 0
 
-    def _put(self, job: tuple[str, Any] | None) -> None:
-        if self._failure is not None:
-            raise self._failure
-        self._queue.put(job)
-
-    def _run(self) -> None:
-        """Do the jobs until the end; after a failure, only take them, so that nobody waits."""
-        while (job := self._queue.get()) is not None:
-            if self._failure is not None:
-                continue
-            try:
-                self._do(*job)
-            except BaseException as failure:  # noqa: BLE001  raised again by the other thread
-                self._failure = failure
-
-    def _do(self, name: str, rows: Any) -> None:
-        from forensics.transactions.columns import to_arrow
-
-        if name == "sightings":
-            self.sighted += rows.num_rows
-            self._sightings.write(rows)
-            return
-        table, pairings = to_arrow(rows, self._named)
-        self._reuse(rows)
-        self.pairings += pairings
-        self._transactions.write(table)
-
-    def __enter__(self) -> _Writing:
-        self._thread.start()
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._worker.finish(quiet=kind is not None)
         if kind is None:
-            self._hand_over_sightings()
-        self._queue.put(None)
-        self._thread.join()
-        if kind is not None or self._failure is not None:
-            self._transactions.abandon()
-            self._sightings.abandon()
-            if kind is None and self._failure is not None:
-                raise self._failure
-            return
-        self._transactions.close()
-        self._sightings.close()
+            self._flush()

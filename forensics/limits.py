@@ -10,9 +10,9 @@ from typing import Final
 SECOND: Final = 1_000_000_000
 """Nanoseconds in a second: the unit of every time in the program."""
 
-BLOCK_OCTETS: Final = 64 * 2**20
+BLOCK_OCTETS: Final = 16 * 2**20
 """Octets of input handled at once. Large enough that the cost of a call vanishes, small enough
-that several blocks in flight stay far below the memory target of 800 MiB."""
+that the five or so blocks in flight stay far below the memory target of 800 MiB."""
 
 RECORD_OCTETS: Final = 2**18
 """Longest captured packet believed. libpcap's own maximum snapshot length (262,144)."""
@@ -80,7 +80,7 @@ OPEN_TRANSACTIONS: Final = 2**19
 """Queries waiting for a response at once: with `LATE_TIMEOUT`, 17,000 unanswered queries a second.
 A flood beyond it evicts the oldest as unanswered. Each costs 130 octets and its name."""
 
-ANSWERED_KEPT: Final = 2**20
+ANSWERED_KEPT: Final = 2**18
 """Answered transactions remembered, so that a further response is a *duplicate* and not
 *unsolicited*. 16 octets each; the oldest of four that share a place gives way."""
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from forensics.transactions.rows import Batch
 from forensics.vocabulary import DNSTAP_KINDS, PAIRINGS, ROLES, TRANSPORTS, VANTAGES, Role, Vantage
-from forensics.wire.intern import COUNT, Interner
-from forensics.wire.jit import kernel
+from forensics.wire.intern import COUNT, Interner, lengths
+from forensics.wire.jit import lean_kernel
 from forensics.wire.text import address_texts, name_texts, octet_texts
 
 
@@ -47,6 +47,7 @@ class Out(NamedTuple):
     vantage: NDArray[np.int32]
     kind: NDArray[np.int32]
     identity: NDArray[np.int32]
+    scratch: NDArray[np.int64]
     bits: NDArray[np.uint8]
     nulls: NDArray[np.int64]
     pairings: NDArray[np.int64]
@@ -82,14 +83,14 @@ _RD, _AA, _TC, _RA, _AD, _CD, _DO, _OPT = range(9, 17)
 _BIT_ROWS: Final = 17
 
 
-@kernel
+@lean_kernel
 def _columns(rows: Any, status: Any, count: int, roles: Any, out: Any) -> int:
     """Write the closed rows among the first `count`; give how many.
 
     `roles`: uint8 vocabulary.Role of each server number that the user named, 0: not named.
     """
     to = 0
-    bits = np.zeros(17, np.int64)
+    bits = out.scratch
     for row in range(count):
         if status[row] != 0:
             continue
@@ -213,15 +214,13 @@ _BOOLEANS: Final = {
 def _room(count: int) -> Out:
     """Allocate columns for `count` rows."""
     bits = np.empty((_BIT_ROWS, (count + 7) // 8 + 64), np.uint8)
-    values = [np.empty(count, _KINDS.get(name, np.uint16)) for name in Out._fields[:-3]]
-    return Out(*values, bits, np.zeros(9, np.int64), np.zeros(len(PAIRINGS), np.int64))
+    values = [np.empty(count, _KINDS.get(name, np.uint16)) for name in Out._fields[:-4]]
+    return Out(*values, np.zeros(_BIT_ROWS, np.int64), bits, np.zeros(9, np.int64), np.zeros(len(PAIRINGS), np.int64))
 
 
 def _strings_of(interned: Interner, write: Any) -> Any:
     """Write the strings of an interner as text, in order of their numbers."""
-    count = int(interned.state[COUNT])
-    starts = interned.starts[:count]
-    return write(interned.arena, starts, interned.starts[1 : count + 1] - starts)
+    return write(interned.arena, interned.starts[: interned.state[COUNT]], lengths(interned))
 
 
 def _named_roles(batch: Batch, named: dict[bytes, Role]) -> NDArray[np.uint8]:
@@ -231,7 +230,8 @@ def _named_roles(batch: Batch, named: dict[bytes, Role]) -> NDArray[np.uint8]:
     if named:
         arena = batch.servers.arena
         for number in range(count):
-            address = arena[16 * number : 16 * number + 16].tobytes()
+            start = int(batch.servers.starts[number])
+            address = arena[start : start + 16].tobytes()
             roles[number] = named.get(address, Role.UNKNOWN)
     return roles
 
@@ -257,8 +257,8 @@ def to_arrow(batch: Batch, named: dict[bytes, Role]) -> tuple[Any, NDArray[np.in
     count = _columns(batch.rows, batch.status, batch.count, _named_roles(batch, named), out)
     texts = _strings_of(batch.texts, octet_texts)
     dictionaries = {
-        "client": address_texts(batch.clients.arena, int(batch.clients.state[COUNT])),
-        "server": address_texts(batch.servers.arena, int(batch.servers.state[COUNT])),
+        "client": _strings_of(batch.clients, address_texts),
+        "server": _strings_of(batch.servers, address_texts),
         "transport": pa.array(TRANSPORTS, pa.string()),
         "qname": _strings_of(batch.names, name_texts),
         "ede_text": texts,

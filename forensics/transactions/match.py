@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import limits
-from forensics.transactions.places import Places, place_of
+from forensics.transactions.places import Places, find_place, place_of
 from forensics.transactions.rows import Batch, carry
 from forensics.wire.blocks import MessageBlock, Parsed
-from forensics.wire.intern import intern, intern_address
-from forensics.wire.jit import kernel
-from forensics.wire.words import address_hash, finished, mixed
+from forensics.wire.intern import append, find, intern, prefetch_slot, prefetch_string
+from forensics.wire.jit import lean_kernel
+from forensics.wire.words import address_hash, finished, mixed, octets_hash, prefetch
 
 _SLOTS: Final = 4 * limits.OPEN_TRANSACTIONS
 _FIRST_SLOTS: Final = 1 << 12
@@ -45,6 +45,7 @@ _SETS: Final = limits.ANSWERED_KEPT // 4
 _EXTRA_TEXT: Final = limits.EXTRA_TEXT_OCTETS
 _NSID: Final = limits.NSID_OCTETS
 _PROBES: Final = 256
+_AHEAD: Final = 16
 
 
 class Table(NamedTuple):
@@ -54,14 +55,15 @@ class Table(NamedTuple):
         slots: int64, tag << 32 | row; -1: free, -2: was in use.
         state: int64: rows in use, first row that may be an open query, first that may be an open
             response, open rows, slot mask, slots that were in use, evicted rows.
-        answered: uint64, hashes of answered transactions, in sets of four.
-        answered_at: int64, time of the response.
+        answered: uint64, answered transactions in sets of four: four keys, then the times of
+            their responses, so that a set is one cache line.
+        scratch: int64, room for the rows of all open transactions.
     """
 
     slots: NDArray[np.int64]
     state: NDArray[np.int64]
     answered: NDArray[np.uint64]
-    answered_at: NDArray[np.int64]
+    scratch: NDArray[np.int64]
 
 
 class Columns(NamedTuple):
@@ -113,7 +115,19 @@ class Strings(NamedTuple):
     texts: Any
 
 
-@kernel
+@lean_kernel
+def _session(asks_port: Any, serves_port: Any, id_: int, transport: int, kind: int) -> Any:
+    """Join ports, id, transport and dnstap family, as `rows.ROW` says."""
+    return (
+        asks_port
+        | (serves_port << np.uint64(16))
+        | (np.uint64(id_) << np.uint64(32))
+        | (np.uint64(transport) << np.uint64(48))
+        | (np.uint64((np.int64(kind) + 1) >> 1) << np.uint64(56))
+    )
+
+
+@lean_kernel
 def _session_hash(client: int, server: int, session: Any, identity: int) -> Any:
     """Hash a session by the numbers that the batch gives to its addresses."""
     ends = np.uint64(client) | (np.uint64(server) << np.uint64(32))
@@ -121,7 +135,7 @@ def _session_hash(client: int, server: int, session: Any, identity: int) -> Any:
     return finished(state)
 
 
-@kernel
+@lean_kernel
 def _insert(slots: Any, state: Any, hashed: Any, row: int) -> bool:
     """Enter a row by its session; False: no slot near its place is free."""
     mask = state[4]
@@ -137,7 +151,7 @@ def _insert(slots: Any, state: Any, hashed: Any, row: int) -> bool:
     return False
 
 
-@kernel
+@lean_kernel
 def _remove(slots: Any, state: Any, hashed: Any, row: int) -> None:
     """Take a row out. Its slot stays marked, so that searches run on past it."""
     mask = state[4]
@@ -156,19 +170,28 @@ def _remove(slots: Any, state: Any, hashed: Any, row: int) -> None:
         slot = (slot + 1) & mask
 
 
-@kernel
-def _rebuild(table: Any, rows: Any, status: Any) -> None:
-    """Enter all open rows anew into a table of the right size."""
-    slots, state = table.slots, table.state
+@lean_kernel
+def _rebuild(slots: Any, state: Any, rows: Any, status: Any, entered: Any) -> None:
+    """Enter all open rows anew into a table of the right size; `entered` is scratch."""
+    count = 0
+    for slot in range(state[4] + 1):
+        if slots[slot] >= 0 and count < len(entered):
+            entered[count] = slots[slot] & 0xFFFFFFFF
+            count += 1
+    _enter(slots, state, rows, status, entered[:count])
+
+
+@lean_kernel
+def _enter(slots: Any, state: Any, rows: Any, status: Any, entered: Any) -> None:
+    """Enter these rows into an empty table; one that finds no slot is closed."""
     size = _FIRST_SLOTS
-    while size < 4 * (state[3] + 1) and size < len(slots):
+    while size < 4 * (len(entered) + 1) and size < len(slots):
         size *= 2
     slots[:size] = -1
+    state[3] = len(entered)
     state[4] = size - 1
     state[5] = 0
-    for row in range(min(state[1], state[2]), state[0]):
-        if status[row] == 0:
-            continue
+    for row in entered:
         entry = rows[row]
         hashed = _session_hash(entry.client, entry.server, entry.session, entry.identity)
         if not _insert(slots, state, hashed, row):
@@ -177,31 +200,30 @@ def _rebuild(table: Any, rows: Any, status: Any) -> None:
             state[6] += 1
 
 
-@kernel
-def _close(table: Any, rows: Any, status: Any, row: int) -> None:
+@lean_kernel
+def _close(slots: Any, state: Any, rows: Any, status: Any, row: int) -> None:
     """Close an open row and take it out of the table."""
     entry = rows[row]
     status[row] = 0
-    table.state[3] -= 1
+    state[3] -= 1
     hashed = _session_hash(entry.client, entry.server, entry.session, entry.identity)
-    _remove(table.slots, table.state, hashed, row)
+    _remove(slots, state, hashed, row)
 
 
-@kernel
-def _expire(table: Any, rows: Any, status: Any, now: int) -> None:
+@lean_kernel
+def _expire(slots: Any, state: Any, rows: Any, status: Any, now: int) -> None:
     """Close what has waited too long by the time of the message at hand.
 
     A time that lies far *behind* an open row's counts as well: after a step of the clock nothing
     may wait for ever.
     """
-    state = table.state
     row = state[1]
     while row < state[0]:
         if status[row] == 1:
             waited = now - rows[row].time
             if -_LATE_TIMEOUT <= waited <= _LATE_TIMEOUT:
                 break
-            _close(table, rows, status, row)
+            _close(slots, state, rows, status, row)
         row += 1
     state[1] = row
     row = state[2]
@@ -210,118 +232,75 @@ def _expire(table: Any, rows: Any, status: Any, now: int) -> None:
             waited = now - rows[row].time
             if -_QUERY_TIMEOUT <= waited <= _SKEW_TIMEOUT:
                 break
-            _close(table, rows, status, row)
+            _close(slots, state, rows, status, row)
         row += 1
     state[2] = row
 
 
-@kernel
-def _evict(table: Any, rows: Any, status: Any) -> None:
+@lean_kernel
+def _evict(slots: Any, state: Any, rows: Any, status: Any) -> None:
     """Close the oldest open row."""
-    state = table.state
     row = min(state[1], state[2])
     while row < state[0] and status[row] == 0:
         row += 1
     if row < state[0]:
-        _close(table, rows, status, row)
+        _close(slots, state, rows, status, row)
         state[6] += 1
 
 
-@kernel
-def _is_answered(table: Any, key: Any, now: int) -> bool:
+@lean_kernel
+def _is_answered(answered: Any, key: Any, now: int) -> bool:
     """Whether a transaction with this key was answered within the query timeout."""
-    first = 4 * np.int64(key & np.uint64(_SETS - 1))
+    first = 8 * np.int64(key & np.uint64(_SETS - 1))
     for slot in range(first, first + 4):
-        if table.answered[slot] == key:
-            waited = now - table.answered_at[slot]
-            return bool(-_QUERY_TIMEOUT <= waited <= _QUERY_TIMEOUT)
+        if answered[slot] == key:
+            waited = now - np.int64(answered[slot + 4])
+            return -_QUERY_TIMEOUT <= waited <= _QUERY_TIMEOUT  # type: ignore[no-any-return]
     return False
 
 
-@kernel
-def _remember(table: Any, key: Any, now: int) -> None:
+@lean_kernel
+def _remember(answered: Any, key: Any, now: int) -> None:
     """Remember an answered transaction; the oldest of its set gives way."""
-    first = 4 * np.int64(key & np.uint64(_SETS - 1))
+    first = 8 * np.int64(key & np.uint64(_SETS - 1))
     chosen = first
     for slot in range(first, first + 4):
-        if table.answered[slot] == key or table.answered[slot] == np.uint64(0):
+        if answered[slot] == key or answered[slot] == np.uint64(0):
             chosen = slot
             break
-        if table.answered_at[slot] < table.answered_at[chosen]:
+        if np.int64(answered[slot + 4]) < np.int64(answered[chosen + 4]):
             chosen = slot
-    table.answered[chosen] = key
-    table.answered_at[chosen] = now
+    answered[chosen] = key
+    answered[chosen + 4] = np.uint64(now)
 
 
-@kernel
-def _count_place(places: Any, place: int, kind: int, flags: int, referral: bool) -> int:
-    """Count a response for its place's role; give the vantage (vocabulary.Vantage)."""
+@lean_kernel
+def _vantage(kind: int, flags: int) -> int:
+    """Tell the side of a response (vocabulary.Vantage): dnstap says it, else AA and RA."""
     aa = (flags & 0x0400) != 0
     ra = (flags & 0x0080) != 0
-    if kind == 2 or kind == 4 or (aa and not ra and (kind == 0 or kind > 10)):
-        places.authority[place] += 1
+    if 0 < kind <= 4:
         return 2
-    if (6 <= kind <= 10) or (ra and not aa):
-        places.recursive[place] += 1
+    if 4 < kind <= 10:
         return 1
-    if referral and not aa and not ra:
-        places.referrals[place] += 1
+    if aa and not ra:
+        return 2
+    if ra and not aa:
+        return 1
     return 0
 
 
-@kernel
-def _query_part(entry: Any, columns: Any, at: int, capture: int, flags: int) -> None:
-    """Write what only the query says into a row."""
-    entry.time = columns.time[at]
-    entry.query_frame = columns.frame[at]
-    entry.query_size = min(columns.length[at], 65535)
-    entry.query_flags = flags
-    has = entry.has | 1
-    if columns.edns_size[at] >= 0:
-        entry.edns_size = columns.edns_size[at]
-        has |= 8
-        if columns.dnssec_ok[at]:
-            has |= 16
-    entry.has = has
+@lean_kernel
+def _key(
+    asks_hash: Any, serves_hash: Any, session: Any, name_hash: Any, qtype: int, identity: int
+) -> Any:
+    """Hash an answered transaction by its octets: the numbers of addresses end with their batch."""
+    key = mixed(mixed(asks_hash, serves_hash), session)
+    key = mixed(key, name_hash + np.uint64(qtype))
+    return finished(mixed(key, np.uint64(identity + 1)))
 
 
-@kernel
-def _response_part(
-    entry: Any, columns: Any, at: int, capture: int, flags: int, texts: Any
-) -> None:
-    """Write what only the response says into a row."""
-    entry.response_capture = capture
-    entry.response_frame = columns.frame[at]
-    entry.response_size = min(columns.length[at], 65535)
-    entry.response_flags = flags
-    entry.rcode = columns.rcode[at]
-    entry.answers = columns.answers[at]
-    entry.authorities = columns.authorities[at]
-    has = entry.has | 2
-    if columns.edns_size[at] >= 0:
-        has |= 32
-    if columns.ede[at] >= 0:
-        has |= 64
-        entry.ede = columns.ede[at]
-        length = min(np.int64(columns.ede_length[at]), _EXTRA_TEXT)
-        if length > 0:
-            entry.ede_text = _text(texts, columns.octets, columns.ede_start[at], length)
-    length = min(np.int64(columns.nsid_length[at]), _NSID)
-    if length > 0:
-        entry.nsid = _text(texts, columns.octets, columns.nsid_start[at], length)
-    entry.has = has
-
-
-@kernel
-def _text(texts: Any, octets: Any, start: int, length: int) -> int:
-    """Intern octets as they are."""
-    state = np.uint64(length)
-    for at in range(start, start + length):
-        state = mixed(state, np.uint64(octets[at]))
-    return intern(texts, finished(state), octets, start, length, False)
-
-
-@kernel
+@lean_kernel
 def _match(
     columns: Any,
     first: int,
@@ -335,74 +314,191 @@ def _match(
 ) -> int:
     """Put messages into rows from number `first` on; give the number of the first one not put.
 
-    That is the number of messages, or less when the batch is full.
+    That is the number of messages, or less when the batch is full. Tuples are taken apart here
+    once, and arrays handed on: a tuple would be copied at every call.
     """
-    slots, state = table.slots, table.state
-    octets = columns.octets
-    texts_most = strings.texts.state[4] - _EXTRA_TEXT - _NSID
-    names_most = strings.names.state[4] - 256
-    for at in range(first, len(columns.time)):
-        count = state[0]
-        if (
-            count >= row_limit
-            or strings.names.state[2] > names_most
-            or strings.texts.state[2] > texts_most
-        ):
-            return at
-        now = columns.time[at]
-        _expire(table, rows, status, now)
-        if state[3] >= _OPEN_MOST:
-            _evict(table, rows, status)
-        if 2 * (state[3] + state[5]) > state[4]:
-            _rebuild(table, rows, status)
+    (
+        octets,
+        wire_length,
+        time,
+        frame,
+        source,
+        destination,
+        source_port,
+        destination_port,
+        transport,
+        kinds,
+        identities,
+        other_time,
+    ) = columns[:12]
+    (
+        ordinal,
+        ids,
+        header_flags,
+        answers,
+        authorities,
+        name_start,
+        name_length,
+        qtypes,
+        qclasses,
+        name_hashes,
+        rcode,
+        edns_size,
+        dnssec_ok,
+        ede,
+        ede_start,
+        ede_length,
+        nsid_start,
+        nsid_length,
+        place_column,
+        transaction,
+        state_column,
+        do_known,
+        do_asked,
+    ) = columns[12:]
+    client_slots, client_hashes, client_starts, client_arena, client_state = strings.clients
+    server_slots, server_hashes, server_starts, server_arena, server_state = strings.servers
+    name_slots, name_table, name_starts, name_arena, name_state = strings.names
+    text_slots, text_hashes, text_starts, text_arena, text_state = strings.texts
+    slots, state, answered, scratch = table
+    place_slots, place_hashes, place_addresses, _, place_lengths = places[:5]
+    authority, recursive, referrals = places[5:8]
+    texts_most = text_state[4] - _EXTRA_TEXT - _NSID
+    names_most = name_state[4] - 256
 
-        flags = np.int64(columns.header_flags[at])
-        kind = np.int64(columns.kind[at])
+    for at in range(first, len(time)):
+        # memory is asked for some messages ahead: waiting for it is most of the cost
+        ahead = at + _AHEAD
+        if ahead < len(time):
+            asks_hash = address_hash(source, 16 * ahead)
+            serves_hash = address_hash(destination, 16 * ahead)
+            if header_flags[ahead] & 0x8000:
+                asks_hash, serves_hash = serves_hash, asks_hash
+                prefetch(octets, nsid_start[ahead])
+                session = _session(
+                    np.uint64(destination_port[ahead]),
+                    np.uint64(source_port[ahead]),
+                    ids[ahead],
+                    transport[ahead],
+                    kinds[ahead],
+                )
+                key = _key(
+                    asks_hash,
+                    serves_hash,
+                    session,
+                    name_hashes[ahead],
+                    qtypes[ahead],
+                    np.int64(identities[ahead]),
+                )
+                prefetch(answered, 8 * np.int64(key & np.uint64(_SETS - 1)))
+            else:
+                prefetch_slot(name_slots, name_state[1], name_hashes[ahead])
+                prefetch(octets, name_start[ahead])
+            prefetch_slot(client_slots, client_state[1], asks_hash)
+            ahead = at + _AHEAD // 2
+            if header_flags[ahead] & 0x8000:
+                asks_hash = address_hash(destination, 16 * ahead)
+            else:
+                asks_hash = address_hash(source, 16 * ahead)
+                prefetch_string(name_slots, name_arena, name_state[1], name_hashes[ahead])
+            prefetch_string(client_slots, client_arena, client_state[1], asks_hash)
+        count = state[0]
+        if count >= row_limit or name_state[2] > names_most or text_state[2] > texts_most:
+            return at
+        now = time[at]
+        _expire(slots, state, rows, status, now)
+        if state[3] >= _OPEN_MOST:
+            _evict(slots, state, rows, status)
+        if 2 * (state[3] + state[5]) > state[4]:
+            _rebuild(slots, state, rows, status, scratch)
+
+        flags = np.int64(header_flags[at])
+        kind = np.int64(kinds[at])
         is_response = (flags & 0x8000) != 0 if kind == 0 else (kind & 1) == 0
-        source_port = np.uint64(columns.source_port[at])
-        destination_port = np.uint64(columns.destination_port[at])
+        asks_port = np.uint64(source_port[at])
+        serves_port = np.uint64(destination_port[at])
+        from_hash = address_hash(source, 16 * at)
+        to_hash = address_hash(destination, 16 * at)
+        asks, asks_hash, serves, serves_hash = source, from_hash, destination, to_hash
         if is_response:
-            client = intern_address(strings.clients, columns.destination, 16 * at)
-            server = intern_address(strings.servers, columns.source, 16 * at)
-            ports = destination_port | (source_port << np.uint64(16))
-        else:
-            client = intern_address(strings.clients, columns.source, 16 * at)
-            server = intern_address(strings.servers, columns.destination, 16 * at)
-            ports = source_port | (destination_port << np.uint64(16))
+            asks, asks_hash, serves, serves_hash = destination, to_hash, source, from_hash
+            asks_port, serves_port = serves_port, asks_port
+        client = find(
+            client_slots, client_arena, client_state[1], asks_hash, asks, 16 * at, 16, False
+        )
+        if client < 0:
+            client = append(
+                client_slots,
+                client_hashes,
+                client_starts,
+                client_arena,
+                client_state,
+                asks_hash,
+                asks,
+                16 * at,
+                16,
+                False,
+            )
+        server = find(
+            server_slots, server_arena, server_state[1], serves_hash, serves, 16 * at, 16, False
+        )
+        if server < 0:
+            server = append(
+                server_slots,
+                server_hashes,
+                server_starts,
+                server_arena,
+                server_state,
+                serves_hash,
+                serves,
+                16 * at,
+                16,
+                False,
+            )
         if client < 0 or server < 0:
             return at  # only a flood of chosen collisions fills these before the rows are full
-        session = (
-            ports
-            | (np.uint64(columns.id[at]) << np.uint64(32))
-            | (np.uint64(columns.transport[at]) << np.uint64(48))
-            | (np.uint64((kind + 1) >> 1) << np.uint64(56))
-        )
-        identity = np.int64(columns.identity[at])
+        session = _session(asks_port, serves_port, ids[at], transport[at], kind)
+        identity = np.int64(identities[at])
         hashed = _session_hash(client, server, session, identity)
-        asked = columns.name_length[at] > 0
-        name_hash = columns.name_hash[at]
-        qtype = columns.qtype[at]
-        qclass = columns.qclass[at]
+        asked = name_length[at] > 0
+        name_hash = name_hashes[at]
+        qtype = qtypes[at]
+        qclass = qclasses[at]
 
-        vantage = 0
+        place = np.int64(0)
+        vantage = np.int64(0)
         if is_response:
-            referral = (
-                columns.answers[at] == 0
-                and columns.authorities[at] > 0
-                and columns.rcode[at] == 0
-            )
-            place = place_of(
-                places,
-                columns.source,
-                16 * at,
-                octets,
-                columns.nsid_start[at],
-                np.int64(columns.nsid_length[at]),
-            )
-            columns.place[at] = place
-            vantage = _count_place(places, place, kind, flags, referral)
-        else:
-            columns.place[at] = 0
+            nsid_octets = np.int64(nsid_length[at])
+            place = np.int64(-1)
+            if nsid_octets == 0:
+                place = find_place(
+                    place_slots,
+                    place_hashes,
+                    place_addresses,
+                    place_lengths,
+                    from_hash,
+                    source,
+                    16 * at,
+                )
+            if place < 0:
+                place = place_of(
+                    places, from_hash, source, 16 * at, octets, nsid_start[at], nsid_octets
+                )
+            vantage = _vantage(kind, flags)
+            if vantage == 2:
+                authority[place] += 1
+            elif vantage == 1:
+                recursive[place] += 1
+            elif (
+                (flags & 0x0480) == 0
+                and answers[at] == 0
+                and authorities[at] > 0
+                and rcode[at] == 0
+            ):
+                referrals[place] += 1
+        elif kind > 0:
+            vantage = _vantage(kind, 0)
+        place_column[at] = place
 
         # the search for the other half, or for the same query before
         mask = state[4]
@@ -412,13 +508,13 @@ def _match(
         stale = np.int64(-1)
         again = np.int64(-1)
         for _ in range(_PROBES):
-            entry_slot = slots[slot]
+            held = slots[slot]
             slot = (slot + 1) & mask
-            if entry_slot == -1:
+            if held == -1:
                 break
-            if entry_slot < 0 or (entry_slot >> 32) != tag:
+            if held < 0 or (held >> 32) != tag:
                 continue
-            row = entry_slot & 0xFFFFFFFF
+            row = held & 0xFFFFFFFF
             entry = rows[row]
             if (
                 entry.session != session
@@ -448,144 +544,158 @@ def _match(
                 else:
                     stale = row
         if not is_response and again < 0 and stale >= 0:
-            _close(table, rows, status, stale)
+            _close(slots, state, rows, status, stale)
+        paired = found >= 0 and (is_response or again < 0)
 
-        if found >= 0 and (is_response or again < 0):
+        if not paired:
+            entry = rows[count]
+            entry.transaction = ordinal[at]
+            entry.time = now
+            entry.latency = 0
+            entry.session = session
+            entry.query_frame = 0
+            entry.response_frame = 0
+            entry.client = client
+            entry.server = server
+            entry.ede_text = -1
+            entry.nsid = -1
+            entry.identity = identity
+            entry.capture = capture
+            entry.response_capture = 0
+            entry.rcode = 0
+            entry.ede = 0
+            entry.answers = 0
+            entry.authorities = 0
+            entry.query_size = 0
+            entry.response_size = 0
+            entry.query_flags = 0
+            entry.response_flags = 0
+            entry.edns_size = 0
+            entry.kind = kind
+            entry.vantage = vantage
+            entry.spare = 0
+        else:
             entry = rows[found]
-            if is_response:
-                latency = now - entry.time
-                _response_part(entry, columns, at, capture, flags, strings.texts)
-                columns.do_known[at] = True
-                columns.do_asked[at] = (entry.has & 16) != 0
-                entry.vantage = vantage
-                answered_at = now
-            else:
-                # a query that was written after its response
-                latency = entry.time - now
-                answered_at = entry.time
-                _query_part(entry, columns, at, capture, flags)
-                columns.do_known[at] = False
-                columns.do_asked[at] = False
-                if asked and (entry.has & 4) == 0:
-                    entry.has |= 4
-                    entry.qtype = qtype
-                    entry.qclass = qclass
-                    entry.name_hash = name_hash
-                    entry.name = intern(
-                        strings.names,
-                        name_hash,
+        has = np.int64(entry.has) if paired else np.int64(0)
+        if not paired or (asked and (has & 4) == 0):
+            entry.name_hash = name_hash
+            entry.qtype = qtype
+            entry.qclass = qclass
+            entry.name = -1
+            if asked:
+                has |= 4
+                entry.name = intern(
+                    name_slots,
+                    name_table,
+                    name_starts,
+                    name_arena,
+                    name_state,
+                    name_hash,
+                    octets,
+                    name_start[at],
+                    np.int64(name_length[at]),
+                    True,
+                )
+        do_known[at] = paired and is_response
+        do_asked[at] = paired and is_response and (has & 16) != 0
+
+        # what only the query says, or only the response
+        if is_response:
+            latency = now - entry.time
+            answered_time = now
+            entry.response_capture = capture
+            entry.response_frame = frame[at]
+            entry.response_size = min(wire_length[at], 65535)
+            entry.response_flags = flags
+            entry.rcode = rcode[at]
+            entry.answers = answers[at]
+            entry.authorities = authorities[at]
+            entry.vantage = vantage
+            has |= 2
+            if edns_size[at] >= 0:
+                has |= 32
+            if ede[at] >= 0:
+                has |= 64
+                entry.ede = ede[at]
+                length = min(np.int64(ede_length[at]), _EXTRA_TEXT)
+                if length > 0:
+                    entry.ede_text = intern(
+                        text_slots,
+                        text_hashes,
+                        text_starts,
+                        text_arena,
+                        text_state,
+                        octets_hash(octets, ede_start[at], length),
                         octets,
-                        columns.name_start[at],
-                        np.int64(columns.name_length[at]),
-                        True,
+                        ede_start[at],
+                        length,
+                        False,
                     )
+            length = min(np.int64(nsid_length[at]), _NSID)
+            if length > 0:
+                entry.nsid = intern(
+                    text_slots,
+                    text_hashes,
+                    text_starts,
+                    text_arena,
+                    text_state,
+                    octets_hash(octets, nsid_start[at], length),
+                    octets,
+                    nsid_start[at],
+                    length,
+                    False,
+                )
+            if not paired and kind > 0 and other_time[at] > 0:
+                entry.latency = now - other_time[at]
+                has |= 128
+        else:
+            latency = entry.time - now
+            answered_time = entry.time
+            entry.time = now
+            entry.query_frame = frame[at]
+            entry.query_size = min(wire_length[at], 65535)
+            entry.query_flags = flags
+            has |= 1
+            if edns_size[at] >= 0:
+                entry.edns_size = edns_size[at]
+                has |= 8
+                if dnssec_ok[at]:
+                    has |= 16
+
+        key = np.uint64(0)
+        if paired or is_response:
+            key = _key(asks_hash, serves_hash, session, name_hash, qtype, identity)
+        if paired:
             entry.latency = latency
-            entry.has |= 128
+            has |= 128
             entry.pairing = 3 if latency > _QUERY_TIMEOUT else 0
             status[found] = 0
             state[3] -= 1
             _remove(slots, state, hashed, found)
-            key = _key(columns, at, is_response, session, identity, name_hash, qtype)
-            _remember(table, key, answered_at)
-            columns.transaction[at] = entry.transaction
-            columns.state[at] = entry.pairing
-            continue
-
-        # a row of its own
-        entry = rows[count]
-        entry.transaction = columns.ordinal[at]
-        entry.time = now
-        entry.latency = 0
-        entry.session = session
-        entry.name_hash = name_hash
-        entry.query_frame = 0
-        entry.response_frame = 0
-        entry.client = client
-        entry.server = server
-        entry.name = -1
-        entry.ede_text = -1
-        entry.nsid = -1
-        entry.identity = identity
-        entry.capture = capture
-        entry.response_capture = 0
-        entry.qtype = qtype
-        entry.qclass = qclass
-        entry.rcode = 0
-        entry.ede = 0
-        entry.answers = 0
-        entry.authorities = 0
-        entry.query_size = 0
-        entry.response_size = 0
-        entry.query_flags = 0
-        entry.response_flags = 0
-        entry.edns_size = 0
-        entry.has = 0
-        entry.kind = kind
-        entry.vantage = vantage
-        entry.spare = 0
-        if asked:
-            entry.has = 4
-            entry.name = intern(
-                strings.names,
-                name_hash,
-                octets,
-                columns.name_start[at],
-                np.int64(columns.name_length[at]),
-                True,
-            )
-        columns.do_known[at] = False
-        columns.do_asked[at] = False
-        waits = 0
-        if is_response:
-            _response_part(entry, columns, at, capture, flags, strings.texts)
-            other = columns.other_time[at]
-            if other > 0 and kind > 0:
-                entry.latency = now - other
-                entry.has |= 128
-            key = _key(columns, at, True, session, identity, name_hash, qtype)
-            if _is_answered(table, key, now):
-                entry.pairing = 4
-            else:
-                entry.pairing = 2
-                waits = 2
+            _remember(answered, key, answered_time)
         else:
-            _query_part(entry, columns, at, capture, flags)
-            if kind > 0:
-                entry.vantage = 2 if kind <= 4 else (1 if kind <= 10 else 0)
-            if again >= 0:
+            waits = 0
+            if is_response:
+                if _is_answered(answered, key, now):
+                    entry.pairing = 4
+                else:
+                    entry.pairing = 2
+                    waits = 2
+            elif again >= 0:
                 entry.pairing = 5
             else:
                 entry.pairing = 1
                 waits = 1
-        if waits and _insert(slots, state, hashed, count):
-            state[3] += 1
-        else:
-            waits = 0
-        status[count] = waits
-        state[0] = count + 1
-        columns.transaction[at] = entry.transaction
-        columns.state[at] = entry.pairing
-    return len(columns.time)
-
-
-@kernel
-def _key(
-    columns: Any,
-    at: int,
-    is_response: bool,
-    session: Any,
-    identity: int,
-    name_hash: Any,
-    qtype: Any,
-) -> Any:
-    """Hash a transaction by its octets, not by the numbers of a batch."""
-    one = address_hash(columns.source, 16 * at)
-    two = address_hash(columns.destination, 16 * at)
-    if is_response:
-        one, two = two, one
-    state = mixed(mixed(one, two), session)
-    state = mixed(state, name_hash + np.uint64(qtype))
-    return finished(mixed(state, np.uint64(identity + 1)))
+            if waits and _insert(slots, state, hashed, count):
+                state[3] += 1
+            else:
+                waits = 0
+            status[count] = waits
+            state[0] = count + 1
+        entry.has = has
+        transaction[at] = entry.transaction
+        state_column[at] = entry.pairing
+    return len(time)
 
 
 class Matcher:
@@ -600,8 +710,8 @@ class Matcher:
         self._table = Table(
             np.empty(_SLOTS, np.int64),
             np.zeros(8, np.int64),
-            np.zeros(limits.ANSWERED_KEPT, np.uint64),
-            np.zeros(limits.ANSWERED_KEPT, np.int64),
+            np.zeros(2 * limits.ANSWERED_KEPT, np.uint64),
+            np.empty(limits.OPEN_TRANSACTIONS + 1, np.int64),
         )
         self._table.slots[:_FIRST_SLOTS] = -1
         self._table.state[_MASK] = _FIRST_SLOTS - 1
@@ -667,8 +777,7 @@ class Matcher:
         state[_ROWS] = carried
         state[_QUERY_HEAD] = 0
         state[_RESPONSE_HEAD] = 0
-        state[_OPEN] = carried
-        _rebuild(self._table, fresh.rows, fresh.status)
+        _enter(self._table.slots, state, fresh.rows, fresh.status, np.arange(carried))
         self._batch = fresh
         self._row_limit = carried + limits.BATCH_ROWS
         return full

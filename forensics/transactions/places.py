@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from forensics import limits
 from forensics.vocabulary import ROLES, Role
 from forensics.wire.intern import same
-from forensics.wire.jit import kernel
-from forensics.wire.words import address_hash, finished, le64, mixed, tail
+from forensics.wire.jit import lean_kernel
+from forensics.wire.words import finished, le64, mixed, octets_hash
 
 _SLOTS: Final = 4 * limits.PLACES
+_NSID: Final = limits.NSID_OCTETS
 
 
 class Places(NamedTuple):
@@ -86,66 +87,86 @@ def places(servers: Iterable[str] = (), resolvers: Iterable[str] = ()) -> Places
     return made
 
 
-@kernel
-def octets_hash(octets: Any, start: int, length: int, state: Any) -> Any:
-    """Hash `length` octets, checked by the caller, on top of another hash."""
-    at = start
-    left = length
-    while left >= 8:
-        state = mixed(state, le64(octets, at))
-        at += 8
-        left -= 8
-    state = mixed(state, tail(octets, at, left) ^ (np.uint64(length) << np.uint64(56)))
-    return finished(state)
+@lean_kernel
+def find_place(
+    slots: Any, hashes: Any, addresses: Any, lengths: Any, hashed: Any, sources: Any, at: int
+) -> int:
+    """Give the number of the place of a response without NSID; -1: new.
+
+    Small, so that the compiler puts it where it is called.
+    """
+    high = le64(sources, at)
+    low = le64(sources, at + 8)
+    mask = len(slots) - 1
+    slot = np.int64(hashed & np.uint64(mask))
+    for _ in range(128):
+        number = np.int64(slots[slot])
+        if number < 0:
+            break
+        if (
+            hashes[number] == hashed
+            and lengths[number] == 0
+            and le64(addresses, 16 * number) == high
+            and le64(addresses, 16 * number + 8) == low
+        ):
+            return number
+        slot = (slot + 1) & mask
+    return np.int64(-1)
 
 
-@kernel
-def place_of(table: Any, sources: Any, at: int, octets: Any, nsid: int, nsid_length: int) -> int:
+@lean_kernel
+def place_of(
+    table: Any, hashed: Any, sources: Any, at: int, octets: Any, nsid: int, length: int
+) -> int:
     """Give the number of the place of a response, a new one if it is new; 0: too many.
 
     Args:
         table: the places.
+        hashed: `address_hash` of the address.
         sources: uint8 array with the address at `at`, checked.
         at: see sources.
-        octets: uint8 array with the NSID at `nsid`, `nsid_length` octets, checked.
+        octets: uint8 array with the NSID at `nsid`, `length` octets, checked.
         nsid: see octets.
-        nsid_length: 0: no NSID; what is longer than `limits.NSID_OCTETS` is cut.
+        length: 0: no NSID; what is longer than `limits.NSID_OCTETS` is cut.
     """
-    kept = min(nsid_length, 128)
-    hashed = address_hash(sources, at)
+    slots, hashes, addresses, nsids, nsid_lengths = table[:5]
+    word, given, given_roles, state = table[8:]
+    kept = min(length, _NSID)
     if kept > 0:
-        hashed = octets_hash(octets, nsid, kept, hashed)
+        hashed = finished(mixed(hashed, octets_hash(octets, nsid, kept)))
     high = le64(sources, at)
     low = le64(sources, at + 8)
-    mask = len(table.slots) - 1
+    mask = len(slots) - 1
     slot = np.int64(hashed & np.uint64(mask))
+    free = np.int64(-1)
     for _ in range(128):
-        number = np.int64(table.slots[slot])
+        number = np.int64(slots[slot])
         if number < 0:
+            free = slot
             break
         if (
-            table.hashes[number] == hashed
-            and le64(table.addresses, 16 * number) == high
-            and le64(table.addresses, 16 * number + 8) == low
-            and table.nsid_lengths[number] == kept
-            and (kept == 0 or same(table.nsids, 128 * number, octets, nsid, kept, False))
+            hashes[number] == hashed
+            and nsid_lengths[number] == kept
+            and le64(addresses, 16 * number) == high
+            and le64(addresses, 16 * number + 8) == low
+            and (kept == 0 or same(nsids, _NSID * number, octets, nsid, kept, False))
         ):
             return number
         slot = (slot + 1) & mask
-    number = table.state[0]
-    if table.slots[slot] >= 0 or number >= len(table.hashes):
-        return 0
-    table.state[0] = number + 1
-    table.slots[slot] = number
-    table.hashes[number] = hashed
+    number = state[0]
+    if free < 0 or number >= len(hashes):
+        return np.int64(0)
+    state[0] = number + 1
+    slots[free] = number
+    hashes[number] = hashed
     for octet in range(16):
-        table.addresses[16 * number + octet] = sources[at + octet]
+        addresses[16 * number + octet] = sources[at + octet]
     for octet in range(kept):
-        table.nsids[128 * number + octet] = octets[nsid + octet]
-    table.nsid_lengths[number] = kept
-    for entry in range(len(table.given_roles)):
-        if le64(table.given, 16 * entry) == high and le64(table.given, 16 * entry + 8) == low:
-            table.word[number] = table.given_roles[entry]
+        nsids[_NSID * number + octet] = octets[nsid + octet]
+    nsid_lengths[number] = kept
+    for entry in range(len(given_roles)):
+        if le64(given, 16 * entry) == high and le64(given, 16 * entry + 8) == low:
+            word[number] = given_roles[entry]
     return number
 
 
@@ -210,8 +231,9 @@ def places_table(table: Places) -> Any:
     starts = np.arange(count, dtype=np.int64) * limits.NSID_OCTETS
     nsids = octet_texts(table.nsids, starts, lengths)
     given = pa.array(lengths > 0)
+    sixteens = np.arange(count, dtype=np.int64) * 16
     names = np.array(ROLES, dtype=object)[roles(table)]
-    servers = address_texts(table.addresses, count).to_pylist()
+    servers = address_texts(table.addresses, sixteens, np.full(count, 16)).to_pylist()
     servers[0] = "other"
     return pa.table(
         [

@@ -12,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 
 from forensics import limits
-from forensics.wire.intern import Interner, clear, intern, intern_address, interner
-from forensics.wire.jit import kernel
+from forensics.wire.intern import Interner, clear, intern, interner
+from forensics.wire.jit import lean_kernel
+from forensics.wire.words import le64
 
 ROW: Final = np.dtype(
     [
@@ -97,67 +98,55 @@ class Batch:
             clear(strings)
 
 
-@kernel
-def _moved(old: Any, number: int, new: Any, lower: bool) -> int:
-    """Intern a string of one interner in another; the number there, -1: none or full."""
-    if number < 0:
-        return -1
-    start = old.starts[number]
-    return intern(
-        new, old.hashes[number], old.arena, start, old.starts[number + 1] - start, lower
-    )
+@lean_kernel
+def _moved(old: Any, numbers: Any, new: Any) -> None:
+    """Intern strings of one interner in another, and renumber them; -1: none, or no room."""
+    _, hashes, starts, arena, _ = old
+    new_slots, new_hashes, new_starts, new_arena, state = new
+    for row in range(len(numbers)):
+        number = np.int64(numbers[row])
+        if number < 0:
+            continue
+        start = starts[number]
+        length = np.int64(le64(arena, start - 8) >> np.uint64(32))
+        numbers[row] = intern(
+            new_slots,
+            new_hashes,
+            new_starts,
+            new_arena,
+            state,
+            hashes[number],
+            arena,
+            start,
+            length,
+            False,
+        )
 
 
-@kernel
-def _carry(
-    rows: Any,
-    status: Any,
-    count: int,
-    clients: Any,
-    servers: Any,
-    names: Any,
-    texts: Any,
-    new_rows: Any,
-    new_status: Any,
-    new_clients: Any,
-    new_servers: Any,
-    new_names: Any,
-    new_texts: Any,
-) -> int:
-    """Copy the open rows with their strings; give their number."""
+@lean_kernel
+def _copy_open(rows: Any, status: Any, count: int, new_rows: Any, new_status: Any) -> int:
+    """Copy the open rows; give their number."""
     carried = 0
     for row in range(count):
-        if status[row] == 0:
-            continue
-        new_rows[carried] = rows[row]
-        new_status[carried] = status[row]
-        new_rows[carried].client = intern_address(
-            new_clients, clients.arena, 16 * np.int64(rows[row].client)
-        )
-        new_rows[carried].server = intern_address(
-            new_servers, servers.arena, 16 * np.int64(rows[row].server)
-        )
-        new_rows[carried].name = _moved(names, rows[row].name, new_names, False)
-        new_rows[carried].ede_text = _moved(texts, rows[row].ede_text, new_texts, False)
-        new_rows[carried].nsid = _moved(texts, rows[row].nsid, new_texts, False)
-        carried += 1
+        if status[row] != 0:
+            new_rows[carried] = rows[row]
+            new_status[carried] = status[row]
+            carried += 1
     return carried
 
 
 def carry(full: Batch, fresh: Batch) -> int:
     """Carry the open rows of a full batch into an empty one; give how many."""
-    return _carry(
-        full.rows,
-        full.status,
-        full.count,
-        full.clients,
-        full.servers,
-        full.names,
-        full.texts,
-        fresh.rows,
-        fresh.status,
-        fresh.clients,
-        fresh.servers,
-        fresh.names,
-        fresh.texts,
-    )
+    carried = int(_copy_open(full.rows, full.status, full.count, fresh.rows, fresh.status))
+    rows = fresh.rows[:carried]
+    for column, old, new in (
+        ("client", full.clients, fresh.clients),
+        ("server", full.servers, fresh.servers),
+        ("name", full.names, fresh.names),
+        ("ede_text", full.texts, fresh.texts),
+        ("nsid", full.texts, fresh.texts),
+    ):
+        numbers = np.ascontiguousarray(rows[column])
+        _moved(old, numbers, new)
+        rows[column] = numbers
+    return carried

@@ -4,6 +4,9 @@ One interner serves one batch of rows; its numbers are the indices of an Arrow d
 are public, so an attacker can choose colliding names: equality is always confirmed on the octets,
 and a search gives up after `PROBES` steps and appends. The cost is then a repeated value in the
 dictionary, never a wrong one and never quadratic time.
+
+What costs time is not the comparing but waiting for memory, so a search touches two cache lines:
+the slot, and the string, which carries its own number and length.
 """
 
 from __future__ import annotations
@@ -13,8 +16,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.wire.jit import kernel
-from forensics.wire.words import address_hash, le64, lowered, tail
+from forensics.wire.jit import lean_kernel
+from forensics.wire.words import le64, lowered, prefetch, some
 
 PROBES: Final = 128
 """Slots looked at before a string is appended unsearched; honest data at half load needs a few."""
@@ -22,24 +25,26 @@ PROBES: Final = 128
 FIRST_SLOTS: Final = 1 << 12
 """Slots at first: small enough to stay in the cache nearest to the core; they double on demand."""
 
-_SLACK: Final = 16
+HEAD: Final = 8
+"""Octets before each string in the arena: its number, then its length, four each, least first."""
 
 COUNT, MASK, USED, CAPACITY, ARENA = 0, 1, 2, 3, 4
+_LOW: Final = 0xFFFFFFFF
 
 
 class Interner(NamedTuple):
     """The arrays of one interner.
 
     Attributes:
-        slots: int32, number of the string in each hash slot, -1: free. Only the first
-            `state[MASK] + 1` are in use.
+        slots: int64, upper half of the hash << 32 | offset of the string's head in the arena;
+            -1: free. Only the first `state[MASK] + 1` are in use.
         hashes: uint64, by number.
-        starts: int64, offset in `arena` by number; the string ends where the next one starts.
-        arena: uint8, the octets of all strings.
+        starts: int64, offset in `arena` of the string's first octet, by number.
+        arena: uint8, head and octets of all strings.
         state: int64: count of strings, slot mask, octets used, most strings, most octets.
     """
 
-    slots: NDArray[np.int32]
+    slots: NDArray[np.int64]
     hashes: NDArray[np.uint64]
     starts: NDArray[np.int64]
     arena: NDArray[np.uint8]
@@ -54,11 +59,12 @@ def interner(strings: int, octets: int) -> Interner:
     slots = FIRST_SLOTS
     while slots < 2 * strings:
         slots *= 2
+    octets += HEAD * strings
     made = Interner(
-        np.empty(slots, np.int32),
+        np.empty(slots, np.int64),
         np.empty(strings, np.uint64),
-        np.empty(strings + 1, np.int64),
-        np.empty(octets + _SLACK, np.uint8),
+        np.empty(strings, np.int64),
+        np.empty(octets + HEAD, np.uint8),
         np.zeros(8, np.int64),
     )
     made.state[CAPACITY] = strings
@@ -73,111 +79,165 @@ def clear(used: Interner) -> None:
     used.state[COUNT] = 0
     used.state[MASK] = FIRST_SLOTS - 1
     used.state[USED] = 0
-    used.starts[0] = 0
 
 
-@kernel
-def _grow(used: Any) -> None:
+def lengths(used: Interner) -> NDArray[np.int64]:
+    """The octets of every string, int64, by number."""
+    count = int(used.state[COUNT])
+    ends = np.empty(count, np.int64)
+    if count:
+        ends[:-1] = used.starts[1:count] - HEAD
+        ends[-1] = used.state[USED]
+    return ends - used.starts[:count]
+
+
+@lean_kernel
+def _grow(slots: Any, hashes: Any, starts: Any, state: Any) -> None:
     """Double the slots in use and sort every string into them anew."""
-    mask = 2 * used.state[1] + 1
-    used.slots[: mask + 1] = -1
-    used.state[1] = mask
-    for number in range(used.state[0]):
-        slot = np.int64(used.hashes[number] & np.uint64(mask))
-        for _ in range(128):
-            if used.slots[slot] < 0:
-                used.slots[slot] = number
+    mask = 2 * state[1] + 1
+    slots[: mask + 1] = -1
+    state[1] = mask
+    for number in range(state[0]):
+        hashed = hashes[number]
+        slot = np.int64(hashed & np.uint64(mask))
+        for _ in range(PROBES):
+            if slots[slot] < 0:
+                slots[slot] = (np.int64(hashed >> np.uint64(33)) << 32) | (starts[number] - HEAD)
                 break
             slot = (slot + 1) & mask
 
 
-@kernel
+@lean_kernel
 def same(kept: Any, at: int, octets: Any, start: int, length: int, lower: bool) -> bool:
     """Compare kept octets with `length` others, those lower-cased if `lower`."""
-    done = 0
-    while done < length:
-        left = length - done
-        if start + done + 8 <= len(octets):
-            word = le64(octets, start + done)
-        else:
-            word = tail(octets, start + done, min(left, 7))
-            left = min(left, 7)
+    for done in range(0, length, 8):
+        count = min(length - done, 8)
+        word = some(octets, start + done, count)
         if lower:
             word = lowered(word)
-        difference = word ^ le64(kept, at + done)
-        if left < 8:
-            difference &= (np.uint64(1) << np.uint64(8 * left)) - np.uint64(1)
-        if difference != np.uint64(0):
+        if word != some(kept, at + done, count):
             return False
-        done += min(left, 8)
     return True
 
 
-@kernel
-def intern(used: Any, hashed: Any, octets: Any, start: int, length: int, lower: bool) -> int:
+@lean_kernel
+def find(
+    slots: Any,
+    arena: Any,
+    mask: int,
+    hashed: Any,
+    octets: Any,
+    start: int,
+    length: int,
+    lower: bool,
+) -> int:
+    """Give the number of a string that is kept, -1: not there. See `intern`."""
+    slot = np.int64(hashed & np.uint64(mask))
+    tag = np.int64(hashed >> np.uint64(33))
+    for _ in range(PROBES):
+        held = slots[slot]
+        if held < 0:
+            break
+        if (held >> 32) == tag:
+            at = held & _LOW
+            head = le64(arena, at)
+            if np.int64(head >> np.uint64(32)) == length and same(
+                arena, at + HEAD, octets, start, length, lower
+            ):
+                return np.int64(head & np.uint64(_LOW))
+        slot = (slot + 1) & mask
+    return np.int64(-1)
+
+
+@lean_kernel
+def append(
+    slots: Any,
+    hashes: Any,
+    starts: Any,
+    arena: Any,
+    state: Any,
+    hashed: Any,
+    octets: Any,
+    start: int,
+    length: int,
+    lower: bool,
+) -> int:
+    """Keep a new string; give its number, -1: the interner is full. See `intern`."""
+    number = state[0]
+    at = state[2]
+    end = at + HEAD + length
+    if number >= state[3] or end > state[4]:
+        return np.int64(-1)
+    if 2 * number > state[1] and state[1] + 1 < len(slots):
+        _grow(slots, hashes, starts, state)
+    mask = state[1]
+    slot = np.int64(hashed & np.uint64(mask))
+    for _ in range(PROBES):
+        if slots[slot] < 0:
+            slots[slot] = (np.int64(hashed >> np.uint64(33)) << 32) | at
+            break
+        slot = (slot + 1) & mask
+    for octet in range(4):
+        arena[at + octet] = (number >> (8 * octet)) & 255
+        arena[at + 4 + octet] = (length >> (8 * octet)) & 255
+    for done in range(length):
+        octet = octets[start + done]
+        if lower and 65 <= octet <= 90:
+            octet += np.uint8(32)
+        arena[at + HEAD + done] = octet
+    hashes[number] = hashed
+    starts[number] = at + HEAD
+    state[0] = number + 1
+    state[2] = end
+    return number
+
+
+@lean_kernel
+def intern(
+    slots: Any,
+    hashes: Any,
+    starts: Any,
+    arena: Any,
+    state: Any,
+    hashed: Any,
+    octets: Any,
+    start: int,
+    length: int,
+    lower: bool,
+) -> int:
     """Give the number of a string, a new one if it is new; -1: the interner is full.
 
+    The arrays of the interner come one by one: a tuple of arrays would be copied at each call.
+
     Args:
-        used: the interner.
+        slots: see `Interner`, and so the next four.
+        hashes: see slots.
+        starts: see slots.
+        arena: see slots.
+        state: see slots.
         hashed: uint64, hash of the string (lower-cased if `lower`).
         octets: uint8 array that holds the string at `start`, `length` octets, checked.
         start: see octets.
         length: see octets.
         lower: keep and compare the string in lower case.
     """
-    slots, hashes, starts, arena, state = used
-    if 2 * state[0] > state[1] and state[1] + 1 < len(slots):
-        _grow(used)
-    mask = state[1]
-    slot = np.int64(hashed & np.uint64(mask))
-    free = -1
-    for _ in range(128):
-        number = slots[slot]
-        if number < 0:
-            free = slot
-            break
-        if (
-            hashes[number] == hashed
-            and starts[number + 1] - starts[number] == length
-            and same(arena, starts[number], octets, start, length, lower)
-        ):
-            return np.int64(number)
-        slot = (slot + 1) & mask
-    number = state[0]
-    at = state[2]
-    if number >= state[3] or at + length > state[4]:
-        return np.int64(-1)
-    done = 0
-    while done < length:
-        octet = octets[start + done]
-        if lower and 65 <= octet <= 90:
-            octet += np.uint8(32)
-        arena[at + done] = octet
-        done += 1
-    hashes[number] = hashed
-    state[0] = number + 1
-    state[2] = at + length
-    starts[number + 1] = at + length
-    if free >= 0:
-        slots[free] = number
-    return np.int64(number)
+    number = find(slots, arena, state[1], hashed, octets, start, length, lower)
+    if number < 0:
+        number = append(
+            slots, hashes, starts, arena, state, hashed, octets, start, length, lower
+        )
+    return number
 
 
-@kernel
-def intern_address(used: Any, octets: Any, start: int) -> int:
-    """Give the number of an address of 16 octets; -1: the interner is full."""
-    slots, hashes, _, arena, state = used
-    high = le64(octets, start)
-    low = le64(octets, start + 8)
-    hashed = address_hash(octets, start)
-    mask = state[1]
-    slot = np.int64(hashed & np.uint64(mask))
-    for _ in range(128):
-        number = np.int64(slots[slot])
-        if number < 0:
-            break
-        at = 16 * number
-        if hashes[number] == hashed and le64(arena, at) == high and le64(arena, at + 8) == low:
-            return number
-        slot = (slot + 1) & mask
-    return intern(used, hashed, octets, start, 16, False)
+@lean_kernel
+def prefetch_slot(slots: Any, mask: int, hashed: Any) -> None:
+    """Ask for the slot where a search for `hashed` will start."""
+    prefetch(slots, np.int64(hashed & np.uint64(mask)))
+
+
+@lean_kernel
+def prefetch_string(slots: Any, arena: Any, mask: int, hashed: Any) -> None:
+    """Ask for the string that a search for `hashed` will probably find."""
+    held = slots[np.int64(hashed & np.uint64(mask))]
+    if held >= 0:
+        prefetch(arena, held & _LOW)

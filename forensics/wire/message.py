@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.wire.blocks import MessageBlock, Parsed
-from forensics.wire.jit import kernel
+from forensics.wire.jit import lean_kernel
 from forensics.wire.words import be16, be32, name_hash
 
 
-@kernel
+@lean_kernel
 def skip_name(octets: Any, at: int, limit: int) -> int:
     """Give the offset behind the name at `at` in a message that ends at `limit`; -1: broken.
 
@@ -38,7 +38,7 @@ def skip_name(octets: Any, at: int, limit: int) -> int:
     return -1
 
 
-@kernel
+@lean_kernel
 def plain_name_end(octets: Any, at: int, limit: int) -> int:
     """Give the offset behind a name without compression; -1: broken, cut off or compressed."""
     first = at
@@ -54,7 +54,7 @@ def plain_name_end(octets: Any, at: int, limit: int) -> int:
     return -1
 
 
-@kernel
+@lean_kernel
 def _parse(
     octets: Any,
     start: Any,
@@ -132,7 +132,7 @@ def _parse(
                 continue
             name_start[row] = at
             name_length[row] = end - at
-            hashed[row] = name_hash(octets, at, end - at, limit)
+            hashed[row] = name_hash(octets, at, end - at)
             at = end
             if at + 4 > limit:
                 continue

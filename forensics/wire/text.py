@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.wire.jit import kernel
+from forensics.wire.jit import lean_kernel
 
 
-@kernel
+@lean_kernel
 def _decimal(out: Any, to: int, value: int) -> int:
     """Write a number of at most three digits without leading zeros; give the offset behind."""
     if value >= 100:
@@ -27,7 +27,7 @@ def _decimal(out: Any, to: int, value: int) -> int:
     return to + 1
 
 
-@kernel
+@lean_kernel
 def _escaped(out: Any, to: int, octet: int) -> int:
     r"""Write an octet as \DDD; give the offset behind."""
     out[to] = 92
@@ -37,7 +37,7 @@ def _escaped(out: Any, to: int, octet: int) -> int:
     return to + 4
 
 
-@kernel
+@lean_kernel
 def _names(octets: Any, starts: Any, ends: Any, out: Any, offsets: Any) -> None:
     """Write wire names, one after the other; what does not parse as a name ends there."""
     to = 0
@@ -86,7 +86,7 @@ def _names(octets: Any, starts: Any, ends: Any, out: Any, offsets: Any) -> None:
         offsets[number + 1] = to
 
 
-@kernel
+@lean_kernel
 def _printable(octets: Any, starts: Any, ends: Any, out: Any, offsets: Any) -> None:
     r"""Write octets: printable ASCII as it is, the backslash doubled, the rest as \DDD."""
     to = 0
@@ -106,14 +106,13 @@ def _printable(octets: Any, starts: Any, ends: Any, out: Any, offsets: Any) -> N
         offsets[number + 1] = to
 
 
-@kernel
-def _addresses(octets: Any, count: int, out: Any, offsets: Any) -> None:
+@lean_kernel
+def _addresses(octets: Any, starts: Any, groups: Any, out: Any, offsets: Any) -> None:
     """Write addresses of 16 octets each (RFC 5952 section 4)."""
     to = 0
     offsets[0] = 0
-    groups = np.zeros(8, np.int64)
-    for number in range(count):
-        at = 16 * number
+    for number in range(len(starts)):
+        at = starts[number]
         for group in range(8):
             groups[group] = (np.int64(octets[at + 2 * group]) << 8) | np.int64(
                 octets[at + 2 * group + 1]
@@ -193,27 +192,46 @@ def octet_texts(
     return _written(_printable, octets, starts, lengths)
 
 
+def _checked(
+    octets: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give starts and ends of strings that are sure to lie within their octets."""
+    starts = np.ascontiguousarray(starts, np.int64)
+    ends = starts + np.asarray(lengths, np.int64)
+    if len(starts) and not (
+        starts.min() >= 0 and (ends >= starts).all() and ends.max() <= len(octets)
+    ):
+        msg = "a string lies outside its octets"
+        raise IndexError(msg)
+    return starts, ends
+
+
 def _written(
     write: Any, octets: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> Any:
     """Run a kernel that writes at most four octets of text an octet, and a dot."""
-    starts = np.ascontiguousarray(starts, np.int64)
-    ends = starts + np.asarray(lengths, np.int64)
-    if len(starts) and not (0 <= starts.min() and ends.max() <= len(octets)):
-        msg = "a string lies outside its octets"
-        raise IndexError(msg)
+    starts, ends = _checked(octets, starts, lengths)
     out = np.empty(4 * int((ends - starts).sum()) + len(starts), np.uint8)
     offsets = np.empty(len(starts) + 1, np.int32)
     write(octets, starts, ends, out, offsets)
     return _strings(out, offsets)
 
 
-def address_texts(octets: NDArray[np.uint8], count: int) -> Any:
-    """Write `count` addresses of 16 octets each as `pa.StringArray` (RFC 5952)."""
-    if 16 * count > len(octets):
-        msg = "an address lies outside its octets"
-        raise IndexError(msg)
-    out = np.empty(40 * count, np.uint8)
-    offsets = np.empty(count + 1, np.int32)
-    _addresses(octets, count, out, offsets)
+def address_texts(
+    octets: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> Any:
+    """Write addresses of 16 octets each as `pa.StringArray` (RFC 5952).
+
+    Args:
+        octets: uint8, writable and contiguous.
+        starts: int64 (N), offset of each address.
+        lengths: int64 (N), 16 for each.
+    """
+    starts, _ = _checked(octets, starts, lengths)
+    if (np.asarray(lengths) != 16).any():
+        msg = "an address has 16 octets"
+        raise ValueError(msg)
+    out = np.empty(40 * len(starts), np.uint8)
+    offsets = np.empty(len(starts) + 1, np.int32)
+    _addresses(octets, starts, np.zeros(8, np.int64), out, offsets)
     return _strings(out, offsets)

@@ -15,7 +15,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from forensics.wire.jit import kernel
+from forensics.wire.jit import lean_kernel
 
 MIX = np.uint64(0x9E3779B97F4A7C15)
 """2^64 divided by the golden ratio: an odd multiplier that spreads bits upward."""
@@ -24,13 +24,13 @@ ONES = np.uint64(0x0101010101010101)
 HIGHS = np.uint64(0x8080808080808080)
 
 
-@kernel
+@lean_kernel
 def be16(octets: NDArray[np.uint8], at: int) -> int:
     """Read 16 bits, network order. The caller has checked `at + 2`."""
     return (np.int64(octets[at]) << 8) | np.int64(octets[at + 1])
 
 
-@kernel
+@lean_kernel
 def be32(octets: NDArray[np.uint8], at: int) -> int:
     """Read 32 bits, network order, as int64. The caller has checked `at + 4`."""
     return (
@@ -43,7 +43,7 @@ def be32(octets: NDArray[np.uint8], at: int) -> int:
 
 if numba.config.BOUNDSCHECK:
 
-    @kernel
+    @lean_kernel
     def le64(octets: NDArray[np.uint8], at: int) -> Any:
         """Read 64 bits, least octet first. The caller has checked `at + 8`."""
         word = np.uint64(0)
@@ -51,7 +51,31 @@ if numba.config.BOUNDSCHECK:
             word |= np.uint64(octets[at + place]) << np.uint64(8 * place)
         return word
 
+    @lean_kernel
+    def prefetch(array: Any, at: int) -> None:
+        """Do nothing: an early read is a hint, not a need."""
+
 else:
+
+    @intrinsic
+    def prefetch(typingctx: Any, array: Any, at: Any) -> Any:  # noqa: ARG001
+        """Ask for the cache line of `array[at]`, to be read soon; any `at` is harmless."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            held = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
+            index = context.cast(builder, arguments[1], signature.args[1], types.intp)
+            octet = ir.IntType(8).as_pointer()
+            number = ir.IntType(32)
+            hint = cgutils.get_or_insert_function(
+                builder.module,
+                ir.FunctionType(ir.VoidType(), [octet, number, number, number]),
+                "llvm.prefetch.p0",
+            )
+            pointer = builder.bitcast(builder.gep(held.data, [index]), octet)
+            builder.call(hint, [pointer, number(0), number(3), number(1)])
+            return context.get_dummy_value()
+
+        return types.none(array, at), generate
 
     @intrinsic
     def le64(typingctx: Any, octets: Any, at: Any) -> Any:  # noqa: ARG001
@@ -67,7 +91,7 @@ else:
         return types.uint64(octets, at), generate
 
 
-@kernel
+@lean_kernel
 def lowered(word: Any) -> Any:
     """Turn the ASCII capitals among eight octets into small letters (RFC 4343).
 
@@ -80,42 +104,46 @@ def lowered(word: Any) -> Any:
     return word | (capital >> np.uint64(2))
 
 
-@kernel
-def tail(octets: NDArray[np.uint8], at: int, count: int) -> Any:
-    """Read `count` (0 to 7) octets, least first, the rest zero. The caller has checked them."""
+@lean_kernel
+def some(octets: NDArray[np.uint8], at: int, count: int) -> Any:
+    """Read `count` (1 to 8) octets, least first, the rest zero. The caller has checked them."""
+    if at + 8 <= len(octets):
+        word = le64(octets, at)
+        if count < 8:
+            word &= (np.uint64(1) << np.uint64(8 * count)) - np.uint64(1)
+        return word
     word = np.uint64(0)
     for place in range(count):
         word |= np.uint64(octets[at + place]) << np.uint64(8 * place)
     return word
 
 
-@kernel
+@lean_kernel
 def mixed(state: Any, word: Any) -> Any:
     """Stir eight octets into the state of a hash."""
     state = (state ^ word) * MIX
     return state ^ (state >> np.uint64(29))
 
 
-@kernel
-def name_hash(octets: NDArray[np.uint8], start: int, length: int, limit: int) -> Any:
-    """Hash `length` octets of a wire name, lower-cased; no octet at or past `limit` is read."""
+@lean_kernel
+def name_hash(octets: NDArray[np.uint8], start: int, length: int) -> Any:
+    """Hash `length` octets of a wire name, lower-cased. The caller has checked them."""
     state = np.uint64(length) * MIX
-    at = start
-    left = length
-    while left >= 8:
-        state = mixed(state, lowered(le64(octets, at)))
-        at += 8
-        left -= 8
-    if left > 0:
-        if at + 8 <= limit:
-            keep = (np.uint64(1) << np.uint64(8 * left)) - np.uint64(1)
-            state = mixed(state, lowered(le64(octets, at) & keep))
-        else:
-            state = mixed(state, lowered(tail(octets, at, left)))
+    for done in range(0, length, 8):
+        state = mixed(state, lowered(some(octets, start + done, min(length - done, 8))))
     return finished(state)
 
 
-@kernel
+@lean_kernel
+def octets_hash(octets: NDArray[np.uint8], start: int, length: int) -> Any:
+    """Hash `length` octets as they are. The caller has checked them."""
+    state = np.uint64(length) * MIX
+    for done in range(0, length, 8):
+        state = mixed(state, some(octets, start + done, min(length - done, 8)))
+    return finished(state)
+
+
+@lean_kernel
 def finished(state: Any) -> Any:
     """Spread the last octets over all bits; never 0, which stands for no name."""
     state ^= state >> np.uint64(32)
@@ -126,7 +154,7 @@ def finished(state: Any) -> Any:
     return state
 
 
-@kernel
+@lean_kernel
 def address_hash(octets: NDArray[np.uint8], at: int) -> Any:
     """Hash an address of 16 octets. The caller has checked `at + 16`."""
     return finished(mixed(mixed(np.uint64(16), le64(octets, at)), le64(octets, at + 8)))
