@@ -287,7 +287,8 @@ def ingest(
         outcome = ingest_dataset(captures, dataset, options, progress=progress)
     _report_errors(outcome.errors)
     if not quiet:
-        typer.echo(f"{outcome.counts['packets']:,} packets, {outcome.counts['messages']:,} messages")
+        counts = outcome.counts
+        typer.echo(f"{counts['packets']:,} packets, {counts['messages']:,} messages")
         typer.echo(f"Dataset: {dataset}")
     if strict and outcome.damaged:
         raise typer.Exit(EXIT_DAMAGED)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from forensics.errors import InputError, NoInputError, UsageError
+from forensics.vocabulary import PAIRINGS
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, octets done and octets in all (0: not known)."""
@@ -45,6 +46,19 @@ class Options:
     end: int | None = None
     zone: str | None = None
     policy: str = "strict"
+
+    def told(self) -> dict[str, Any]:
+        """Give the options as report.json and the manifest state them."""
+        return {
+            "trust_anchors": list(self.trust_anchors) or "built-in",
+            "ports": sorted(self.ports),
+            "servers": sorted(self.servers),
+            "resolvers": sorted(self.resolvers),
+            "from": self.start,
+            "to": self.end,
+            "zone": self.zone,
+            "policy": self.policy,
+        }
 
 
 @dataclass(slots=True)
@@ -230,6 +244,7 @@ def _report(
     from forensics.timeline.story import tell
     from forensics.validation.judge import judge
     from forensics.validation.pairs import sighting_pairs
+    from forensics.validation.policy import POLICIES
 
     scope = Scope(options.zone, options.start, options.end)
     signatures = scope.signatures(read_table(tables, "signatures"))
@@ -244,12 +259,14 @@ def _report(
     def transactions() -> Iterator[Any]:
         return scope.transactions(iter_batches(tables, "transactions"))
 
+    pairs = sighting_pairs(sightings())
     judgement = judge(
         signatures,
-        sighting_pairs(sightings()),
+        pairs,
         view.build(keys, places),
+        places,
         anchors,
-        policy=options.policy,
+        POLICIES[options.policy],
     )
     for name, table in (("checks", judgement.checks), ("verdicts", judgement.verdicts)):
         write_table(new_tables or tables, name, table)
@@ -264,18 +281,130 @@ def _report(
             verdicts=judgement.verdicts,
             transactions=transactions,
             sightings=sightings,
-            notes=judgement.notes,
+            notes=_notes(judgement.notes, places),
             weigh=weigh,
         )
     )
-    return _assemble(captures, losses, errors, story, options)
+    counts = {
+        **_pairings(transactions()),
+        "signatures": signatures.num_rows,
+        "sightings": int(pairs.count.sum()),
+    }
+    return _assemble(captures, losses, errors, counts, story, options)
 
 
 def _assemble(
-    captures: Any, losses: Any, errors: Sequence[InputError], story: Any, options: Options
+    captures: Any,
+    losses: Any,
+    errors: Sequence[InputError],
+    counts: dict[str, Any],
+    story: Any,
+    options: Options,
 ) -> dict[str, Any]:
     """Join what the stages say to the contents of report.json (DESIGN section 5)."""
-    raise NotImplementedError
+    from forensics import __version__
+    from forensics.timeline.moments import rfc3339
+
+    rows = captures.cast(_with_integer_times(captures.schema)).to_pylist()
+    paths = {row["capture"]: row["path"] for row in rows}
+    lost = [{**row, "capture": paths.get(row["capture"], "?")} for row in losses.to_pylist()]
+    lost += [
+        {
+            "capture": error.path,
+            "reason": "unreadable",
+            "count": 1,
+            "octets": 0,
+            "offset": error.offset,
+            "frame": 0,
+            "detail": error.reason,
+        }
+        for error in errors
+    ]
+    firsts = [row["first"] for row in rows if row["first"] is not None]
+    lasts = [row["last"] for row in rows if row["last"] is not None]
+    return {
+        "schema": "dns-forensics/report/1",
+        "tool": {"name": "dns-forensics", "version": __version__},
+        "options": options.told(),
+        "window": {
+            "from": rfc3339(min(firsts)) if firsts else None,
+            "to": rfc3339(max(lasts)) if lasts else None,
+        },
+        "captures": [
+            {
+                "path": row["path"],
+                "sha256": row["sha256"],
+                "format": row["format"],
+                "link_types": row["link_types"],
+                "octets": row["octets"],
+                "packets": row["packets"],
+                "messages": row["messages"],
+                "duplicates": row["duplicates"],
+                "other": row["other"],
+                "first": None if row["first"] is None else rfc3339(row["first"]),
+                "last": None if row["last"] is None else rfc3339(row["last"]),
+                "losses": {
+                    loss["reason"]: loss["count"] for loss in lost if loss["capture"] == row["path"]
+                },
+            }
+            for row in rows
+        ],
+        "counts": {
+            "packets": sum(row["packets"] for row in rows),
+            "messages": sum(row["messages"] for row in rows),
+            **counts,
+            "verdicts": story.statuses,
+        },
+        "findings": story.findings,
+        "incidents": story.incidents,
+        "triage": story.triage,
+        "agreement": story.agreement,
+        "losses": lost,
+        "series": story.series,
+        "events": story.events,
+        "events_omitted": story.events_omitted,
+    }
+
+
+def _with_integer_times(schema: Any) -> Any:
+    """The schema with its times as plain ns, so that no datetime cuts them to microseconds."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            field.with_type(pa.int64()) if pa.types.is_timestamp(field.type) else field
+            for field in schema
+        ]
+    )
+
+
+def _pairings(batches: Iterator[Any]) -> dict[str, int]:
+    """Count transactions and their pairing states. Late ones are answered too, only late."""
+    import pyarrow.compute as pc
+
+    found = dict.fromkeys(("transactions", *PAIRINGS), 0)
+    for batch in batches:
+        found["transactions"] += batch.num_rows
+        for row in pc.value_counts(batch.column("pairing")).to_pylist():
+            found[row["values"]] += row["counts"]
+    return found
+
+
+def _notes(notes: Sequence[Any], places: Any) -> list[dict[str, Any]]:
+    """What validation has to say, with the resolver's address in the place's stead."""
+    servers = dict(
+        zip(places["place"].to_pylist(), places["server"].to_pylist(), strict=True)
+    )
+    return [
+        {
+            "kind": note.kind,
+            "zone": note.zone,
+            "resolver": servers.get(note.place),
+            "sentence": note.sentence,
+            **note.figures,
+        }
+        for note in notes
+    ]
 
 
 def _write(report: dict[str, Any], folder: Path, *, figures: bool) -> None:

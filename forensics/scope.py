@@ -60,11 +60,11 @@ class Scope:
         for batch in batches:
             rows = self._within(batch)
             if self.zone is not None:
-                zone = self.zone
-                rows = rows.filter(
-                    _mask(rows.column("qname"), lambda name: is_subdomain(name, zone))
-                )
+                rows = rows.filter(_mask(rows.column("qname"), self._holds))
             yield rows
+
+    def _holds(self, name: str | None) -> bool:
+        return name is not None and is_subdomain(name, self.zone or ".")
 
     def _within(self, batch: Any) -> Any:
         import pyarrow as pa
