@@ -183,3 +183,23 @@ def test_names_agree_with_dnspython(parts: list[bytes]) -> None:
     name = dns.name.Name([*parts, b""]).canonicalize()
     assert wire_name(name.to_text()) == name.to_wire()
     assert len(labels(name.to_text())) == len(parts)
+
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "captures"
+ROOT_CAPTURE = SHARED / "dns-stats+compactor" / "test-scripts" / "knot-live.raw.pcap.xz"
+
+
+@pytest.mark.skipif(not ROOT_CAPTURE.is_file(), reason="the shared captures are not here")
+def test_the_key_of_2010_stands_in_a_real_capture_of_the_root() -> None:
+    import lzma
+
+    octets = lzma.decompress(ROOT_CAPTURE.read_bytes())
+    anchor = anchors.built_in()[0]
+    assert anchor.tag == 19036
+    # Flags 257, protocol 3, algorithm 8, exponent 65537, and a modulus of 2048 bits.
+    head = b"\1\1\3\10\3\1\0\1"
+    at, matching = octets.find(head), 0
+    while at >= 0:
+        matching += Key(".", octets[at : at + 264]).matches(anchor)
+        at = octets.find(head, at + 1)
+    assert matching > 0
