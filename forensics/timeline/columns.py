@@ -36,7 +36,7 @@ def integers(column: Any, absent: int = 0) -> NDArray[np.int64]:
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("ns", tz=column.type.tz)).view(pa.int64())
     if column.null_count:
-        column = column.fill_null(absent)
+        column = column.cast(pa.int64()).fill_null(absent)
     return np.asarray(column.to_numpy(zero_copy_only=False)).astype(np.int64, copy=False)
 
 

@@ -172,8 +172,8 @@ def resolve(
         signature: int64 (N), of the moment.
         frames: int64 (S, 2, 7), for onset and recovery: time of the bad moment, its signature,
             its family, highest rank that compares, SOA serial of the bad state (0: unknown),
-            instant that divides the states where a row shows no serial, inception of the first
-            bad signature: what was signed later shows no older state.
+            instant that divides the states where a row shows no serial, latest inception that
+            still shows an older state than the first bad.
         before: int64 (S, 4, 3), out: the last good moment before the first bad, by
             SAME_SIGNATURE, SAME_RRSET, SUSPECT, OTHER_STATE; -1: unset.
         after: int64 (S, 4, 3), out: the first good moment after the last bad.

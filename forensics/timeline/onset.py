@@ -210,10 +210,12 @@ def _frame(stratum: Stratum, catalog: Catalog, *, expired: bool) -> list[list[in
     """Give one row of `kernels.resolve`'s frames."""
     first, last = stratum.first_bad, stratum.last_bad
     limit = int(catalog.expiration[first.signature]) if expired else 0
+    # Without any serial a signature of the same instant may be of the same bad version.
+    made = int(catalog.inception[first.signature]) - (not stratum.state)
     return [
         [
             first.time, first.signature, int(catalog.family[first.signature]),
-            limit, stratum.state, stratum.divide, int(catalog.inception[first.signature]),
+            limit, stratum.state, stratum.divide, made,
         ],
         [
             last.time, last.signature, int(catalog.family[last.signature]),
