@@ -93,7 +93,11 @@ def note_run(
     aa = 1 if messages.header_flags[message] & 0x0400 else 0
     if held.run_slot[slot, 0] == identity:
         run = np.int64(held.run_slot[slot, 1])
-        if held.runs[run, RUN_KEYSET] == keyset and held.runs[run, RUN_CAPTURE] == capture:
+        if (
+            run < held.runs.shape[0]
+            and held.runs[run, RUN_KEYSET] == keyset
+            and held.runs[run, RUN_CAPTURE] == capture
+        ):
             if time < held.runs[run, RUN_FIRST]:
                 held.runs[run, RUN_FIRST] = time
                 held.runs[run, RUN_FIRST_FRAME] = messages.frame[message]
@@ -107,6 +111,9 @@ def note_run(
     run = held.runs_used[0]
     if run >= held.runs.shape[0]:
         held.skipped[LIMIT] += 1
+        # The run before ends all the same: it must not seem to last over what was left out.
+        if held.run_slot[slot, 0] == identity:
+            held.run_slot[slot, 1] = np.uint64(run)
         return
     held.runs_used[0] = run + 1
     held.run_slot[slot, 0] = identity
