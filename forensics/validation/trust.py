@@ -23,6 +23,8 @@ from forensics.validation.published import EVERYWHERE
 from forensics.validation.steps import State, Steps
 from forensics.vocabulary import TYPE_DNSKEY, Status
 
+_Match = tuple[str, frozenset[DelegationSigner | Anchor], frozenset[int]]
+
 
 @dataclass(frozen=True)
 class Carrier:
@@ -100,6 +102,7 @@ class Trust:
     over_delegations: dict[str, list[Carrier]] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     _events: dict[tuple[str, int, frozenset[int]], list[Event]] = field(default_factory=dict)
+    _matched: dict[_Match, frozenset[int]] = field(default_factory=dict)
     _own: dict[str, frozenset[int]] = field(default_factory=dict)
     _parents: dict[str, str | None] = field(default_factory=dict)
 
@@ -209,13 +212,17 @@ class Trust:
         key_sets: Iterable[frozenset[int]],
     ) -> frozenset[int]:
         """Return the keys of any of the sets that any of the DS records refers to."""
-        keys = self.zones[zone].keys
-        wanted = {d for content in delegations for d in content}
-        return frozenset(
-            k
-            for k in frozenset().union(*key_sets)
-            if any(keys[k].matches(d) for d in wanted) and not keys[k].is_revoked
-        )
+        wanted = frozenset(d for content in delegations for d in content)
+        shown = frozenset().union(*key_sets)
+        memo = (zone, wanted, shown)
+        if memo not in self._matched:
+            keys = self.zones[zone].keys
+            self._matched[memo] = frozenset(
+                k
+                for k in shown
+                if any(keys[k].matches(d) for d in wanted) and not keys[k].is_revoked
+            )
+        return self._matched[memo]
 
     def key_events(self, zone: str, place: int, matched: frozenset[int]) -> list[Event]:
         """Return when the DNSKEY RRset was shown with a good signature by a matched key, or not."""
