@@ -168,8 +168,7 @@ TEXTS = {
     "TXT": ['"b"', '"a" "longer"', '"a"'],
     "NS": ["ns2.Example.test.", "NS1.example.test."],
     "DNSKEY": [
-        "257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+"
-        "KkxLbxILfDLUT0rAK9iUzy1L53eKGQ=="
+        "257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+ KkxLbxILfDLUT0rA"
     ],
     "NSEC": ["Next.example.test. A MX RRSIG NSEC"],
     "SRV": ["1 2 443 Srv.Example.test.", "1 2 80 srv.example.test."],
