@@ -6,12 +6,20 @@ The page, the Markdown file and the terminal summary tell the same story: they a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from forensics.report import times, words
 
 NOTHING_FOUND: Final = "No DNSSEC failure was found in these captures."
+
+HEADLINE_LENGTH: Final = 160
+"""Characters of a headline that is left whole; a longer one is parted after its first sentence."""
+
+_SENTENCE_END: Final = re.compile(r"\.\s+(?=[A-Z])")
+"""A full stop before a capital: the dot at the end of a zone's name is followed by small letters,
+or by the full stop of its sentence."""
 
 SERVERS_NAMED: Final = 4
 """Servers named on the first screen; the incident's own table has them all."""
@@ -101,6 +109,7 @@ def account(report: Report) -> Account:
             "", "No incident", NOTHING_FOUND, _seen(report), _quiet(report), urgent, others, ()
         )
     first = incidents[0]
+    headline, rest = _headline(str(first.get("sentence") or _sentence(first)))
     severity = str(first.get("severity") or "")
     confidence = str(first.get("confidence") or "weak")
     return Account(
@@ -112,8 +121,8 @@ def account(report: Report) -> Account:
                 f"{confidence} evidence",
             ]
         ),
-        str(first.get("sentence") or _sentence(first)),
-        _deck(first, len(incidents) - 1),
+        headline,
+        (*rest, *_deck(first, len(incidents) - 1)),
         (when(first), where(first), why(first), whom(first)),
         urgent,
         others,
@@ -245,6 +254,12 @@ def _deck(incident: Row, more: int) -> tuple[str, ...]:
     if more:
         texts.append(f"These captures show {words.counted(more, 'further incident')}.")
     return tuple(texts)
+
+
+def _headline(text: str) -> tuple[str, tuple[str, ...]]:
+    """Part a long account after its first sentence: the headline, and what stands below it."""
+    end = _SENTENCE_END.search(text) if len(text) > HEADLINE_LENGTH else None
+    return (text, ()) if end is None else (text[: end.start() + 1], (text[end.end() :],))
 
 
 def _sentence(incident: Row) -> str:

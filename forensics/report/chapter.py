@@ -31,7 +31,7 @@ def chapter(incident: Row) -> list[str]:
         *(
             f"Phase: {markdown(words.phrase(row.get('reason', '?')))}, "
             f"{times.stamp(row.get('from'))} to {times.stamp(row.get('to'))} UTC"
-            for row in rows(incident.get("phases"))
+            for row in _phases(incident)
         ),
         *(markdown(str(note)) for note in incident.get("notes") or []),
     ]
@@ -51,6 +51,12 @@ def chapter(incident: Row) -> list[str]:
         *titled("What was done", _acts(incident)),
         *_quote(incident),
     ]
+
+
+def _phases(incident: Row) -> Sequence[Row]:
+    """Give the phases, if the reason ever changed."""
+    phases = rows(incident.get("phases"))
+    return phases if len(phases) > 1 else ()
 
 
 def _view(incident: Row) -> str:

@@ -45,42 +45,45 @@ def render_html(report: Report) -> str:
 
 
 def matrix(report: Report) -> list[dict[str, Any]]:
-    """Arrange server x serial x record type: a table a zone and type, serials as columns.
+    """Arrange server x serial x record type: a table a zone and type, those with bad data first.
 
     Returns:
-        Per zone and type: `type` (with the zone where rows name one), `serials`, and `lines`,
-        each with `place` and `cells` (good, bad).
+        Per zone and type: `title`, `bad` (how many), `corner`, `heads` of the columns and `lines`,
+        each with `head` and `cells` (good, bad). Whatever is more, serials or servers, goes down.
     """
-    tables: dict[str, dict[tuple[str, str], dict[str, list[int]]]] = {}
+    tables: dict[str, dict[tuple[str, str], list[int]]] = {}
     for row in rows(part(report, "series").get("matrix")):
-        serial = row.get("serial")
-        column = times.NONE if serial is None else str(serial)
-        place = (str(row.get("server", "?")), str(row.get("nsid") or ""))
         kind = str(row.get("type", "?"))
-        cell = (
-            tables.setdefault(f"{row['zone']} {kind}" if row.get("zone") else kind, {})
-            .setdefault(place, {})
-            .setdefault(column, [0, 0])
-        )
+        serial = row.get("serial")
+        place = words.place(row)
+        key = (place, "no serial" if serial is None else str(serial))
+        table = tables.setdefault(f"{row['zone']} {kind}" if row.get("zone") else kind, {})
+        cell = table.setdefault(key, [0, 0])
         for at, name in enumerate(("good", "bad")):
             cell[at] += row[name] if isinstance(row.get(name), int) else 0
-    arranged = []
-    for kind, lines in tables.items():
-        serials = sorted({column for line in lines.values() for column in line}, key=_by_number)
-        arranged.append(
+    arranged = [_table(title, cells) for title, cells in tables.items()]
+    return sorted(arranged, key=lambda table: -table["bad"])
+
+
+def _table(title: str, cells: Mapping[tuple[str, str], list[int]]) -> dict[str, Any]:
+    """Arrange the cells of one zone and type, by server and serial."""
+    places = list(dict.fromkeys(place for place, _ in cells))
+    serials = sorted({serial for _, serial in cells}, key=_by_number)
+    down = len(serials) > len(places)
+    heads, sides = (places, serials) if down else (serials, places)
+    return {
+        "title": title,
+        "bad": sum(bad for _, bad in cells.values()),
+        "corner": "Serial" if down else "Server",
+        "heads": heads,
+        "lines": [
             {
-                "type": kind,
-                "serials": serials,
-                "lines": [
-                    {
-                        "place": " · ".join(filter(None, place)),
-                        "cells": [line.get(column) for column in serials],
-                    }
-                    for place, line in lines.items()
-                ],
+                "head": side,
+                "cells": [cells.get((head, side) if down else (side, head)) for head in heads],
             }
-        )
-    return arranged
+            for side in sides
+        ],
+    }
 
 
 def _by_number(text: str) -> tuple[int, str]:
@@ -159,6 +162,8 @@ WORDING: Final[dict[str, Any]] = {
     "part": part,
     "mapping": _mapping,
     "stamp": times.stamp,
+    "brief": times.brief,
+    "date_of": times.date_of,
     "local": times.local,
     "bracket": bracket,
     "duration": duration,

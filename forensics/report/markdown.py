@@ -79,15 +79,18 @@ def _bullets(title: str, items: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _matrix(report: Report) -> list[str]:
-    """Draw server by serial, one table a record type."""
-    blocks = []
+    """Draw server by serial, a table a zone and record type; name those that were all good."""
+    blocks, fine = [], []
     for one in matrix(report):
+        if not one["bad"]:
+            fine.append(markdown(one["title"]))
+            continue
         lines = [
-            [code(line["place"]), *(_cell(cell) for cell in line["cells"])] for line in one["lines"]
+            [code(line["head"]), *(_cell(cell) for cell in line["cells"])] for line in one["lines"]
         ]
-        heads = ["Server", *(markdown(serial) for serial in one["serials"])]
-        blocks += [f"### {markdown(one['type'])} by server and serial", table(heads, lines)]
-    return blocks
+        heads = [one["corner"], *(code(head) for head in one["heads"])]
+        blocks += [f"### {markdown(one['title'])} by server and serial", table(heads, lines)]
+    return [*blocks, f"All good: {', '.join(fine)}." if fine else ""]
 
 
 def _cell(cell: Sequence[int] | None) -> str:

@@ -67,6 +67,20 @@ def stamp(text: Any) -> str:
     return NONE if time is None else exact(time)
 
 
+def brief(text: Any, beside: Any) -> str:
+    """Give a time of the report, without its date where that is the date of the other time."""
+    time, other = parse(text), parse(beside)
+    if time is None or other is None or time // DAY != other // DAY:
+        return stamp(text)
+    return exact(time).split(" ")[1]
+
+
+def date_of(text: Any) -> str:
+    """Give the date of a time of the report."""
+    time = parse(text)
+    return NONE if time is None else day(time)
+
+
 def digits_for(gap: int) -> int:
     """Give the digits of a second that tell two times this far apart."""
     if gap >= 10 * SECOND:
@@ -90,7 +104,7 @@ def length(gap: int) -> str:
     if gap < SECOND:
         return f"{gap // 1_000_000} ms"
     if gap < MINUTE:
-        return f"{gap / SECOND:.1f} s"
+        return f"{f'{gap / SECOND:.1f}'.removesuffix('.0')} s"
     seconds = gap // SECOND
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
     if minutes < 60:

@@ -46,6 +46,7 @@ def test_what_is_no_time_is_a_dash(text: Any) -> None:
         (1_500, "1.5 µs"),
         (13_000_000, "13 ms"),
         (2_883_687_000, "2.9 s"),
+        (2_000_000_000, "2 s"),
         (61 * times.SECOND, "1 min 1 s"),
         (3 * times.HOUR + 31 * times.MINUTE + 49 * times.SECOND, "3 h 31 min"),
         (2 * times.DAY, "2 d"),
@@ -86,6 +87,21 @@ def test_the_account_of_the_outage() -> None:
     assert why.answer == "signature invalid"
     assert any("EDE 6 (DNSSEC Bogus)" in text for text in why.grounds)
     assert whom.answer == "17,318 lookups failed"
+
+
+def test_a_long_account_is_parted_after_its_first_sentence() -> None:
+    report = samples.sample(1)
+    first = "Answers of de. carried signatures that no key published by de. had made."
+    rest = (
+        "It began between 19:43:12 UTC (last good answer) and 19:43:15 UTC (first bad one). "
+        "All 3 name servers seen served bad data."
+    )
+    report["incidents"][0]["sentence"] = f"{first} {rest}"
+    told = account(report)
+    assert told.headline == first
+    assert told.deck[0] == rest
+    report["incidents"][0]["sentence"] = first
+    assert account(report).headline == first
 
 
 def test_the_gravest_incident_comes_first() -> None:
@@ -192,6 +208,24 @@ def test_the_matrix_adds_up() -> None:
             if cell
         )
         assert drawn == sum(row[name] for row in report["series"]["matrix"])
+
+
+def test_the_matrix_puts_bad_data_first_and_parts_zones() -> None:
+    report = samples.sample(1)
+    for row in report["series"]["matrix"]:
+        row["zone"] = "de."
+    report["series"]["matrix"].append({**report["series"]["matrix"][0], "zone": "org."})
+    tables = matrix(report)
+    assert {table["title"] for table in tables} == {
+        "de. SOA",
+        "de. NSEC3",
+        "de. DNSKEY",
+        "org. SOA",
+    }
+    assert tables[-1]["title"] == "de. DNSKEY"  # the only one without anything bad
+    assert tables[0]["corner"] == "Serial"  # six serials, three servers
+    assert "de. DNSKEY: all good" in render_html(report)
+    assert "All good: de. DNSKEY." in render_markdown(report)
 
 
 def test_drawings_stay_inside_their_sheet() -> None:

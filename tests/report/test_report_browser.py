@@ -142,11 +142,11 @@ def test_the_page_never_scrolls_sideways(visit: Any, make: Any, width: int) -> N
 
 def test_folds_open_for_links_and_print(visit: Any) -> None:
     page = visit(samples.many()).page
-    fold = page.locator("details").last
+    fold = page.locator("article details").last
     assert fold.get_attribute("open") is None
     page.locator("#incidents ~ .scroll a").last.click()
     page.wait_for_function("document.querySelectorAll('details[open]').length === 1")
-    assert page.locator("details").last.get_attribute("open") is not None
+    assert fold.get_attribute("open") is not None
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("details:not([open])").count() == 0
 
