@@ -210,7 +210,6 @@ class _Compressed:
         if self._octets > free and self._octets > ratio * self._stored.octets:
             detail = f"{self._name} data expands more than {ratio} times: a decompression bomb"
             self._fail(Reason.DECOMPRESSION_LIMIT, detail)
-            return None
         return out
 
     def _decompress(self, chunk: bytes, most: int) -> bytes:

@@ -112,17 +112,18 @@ def mark(
 
 
 @kernel
-def carry(octets: Any, since: int, slots: Any, kept: Any, fresh: Any) -> None:
-    """Copy the packets of slots not older than `since` from the window to `fresh`; drop the rest.
+def carry(octets: Any, slots: Any, kept: Any, fresh: Any) -> None:
+    """Copy the packets of all slots to `fresh`, out of the window or of what it had been given.
 
-    `kept` holds what the window before had carried; `slots` are those of `mark`.
+    `kept` holds what the window before had carried; `slots` are those of `mark`. Old packets are
+    kept as well: by the clock alone none can be told from those before a clock that steps back.
     """
     used = 0
     for slot in range(len(slots)):
         if slots[slot, 0] == 0:
             continue
         size = slots[slot, 3]
-        if slots[slot, 1] < since or used + size > len(fresh):
+        if used + size > len(fresh):
             slots[slot, 0] = 0
             slots[slot, 1] = _LONG_AGO
             continue
@@ -141,7 +142,6 @@ class Duplicates:
         self._slots[:, 1] = _LONG_AGO
         self._kept = np.empty(limits.DUPLICATE_OCTETS, np.uint8)
         self._spare = np.empty(limits.DUPLICATE_OCTETS, np.uint8)
-        self._latest = _LONG_AGO
 
     def mark(
         self,
@@ -155,7 +155,6 @@ class Duplicates:
         """Which of N messages in the window repeat an earlier one; None: none does."""
         if not len(time):
             return None
-        self._latest = max(self._latest, int(time.max()))
         repeated = np.empty(len(time), np.bool_)
         count = mark(
             octets, time, internet, start, captured, key, self._slots, self._kept, repeated
@@ -164,6 +163,5 @@ class Duplicates:
 
     def leave(self, octets: NDArray[np.uint8]) -> None:
         """Keep what is still needed of the window `octets`, which the next call does not have."""
-        since = self._latest - limits.DUPLICATE_WINDOW
-        carry(octets, since, self._slots, self._kept, self._spare)
+        carry(octets, self._slots, self._kept, self._spare)
         self._kept, self._spare = self._spare, self._kept

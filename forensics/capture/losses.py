@@ -83,7 +83,7 @@ class Loss:
 
 
 class Losses:
-    """The losses of one file by reason, in the order in which they first happened."""
+    """The losses of one file by reason."""
 
     __slots__ = ("_by_reason",)
 
@@ -110,8 +110,8 @@ class Losses:
             known.octets += octets
 
     def rows(self) -> list[Loss]:
-        """All losses, in the order in which they first happened."""
-        return list(self._by_reason.values())
+        """All losses, in the order of where they first happened."""
+        return sorted(self._by_reason.values(), key=lambda loss: (loss.offset, loss.reason))
 
     def as_dict(self) -> dict[str, int]:
         """Count by the reason's name, sorted by name: the form of report.json."""

@@ -118,14 +118,16 @@ def resynchronise(
 ) -> int:
     """Find the first believable record header in [at, stop) that another one, or the end, follows.
 
-    `near` is the time of the last good packet in seconds, negative: none. Return -1: not found.
+    `near` is the time of the last good packet in seconds, negative: none; then the end of the
+    input is not enough, as any few zeros before it look like a record. Return -1: not found.
     """
     for place in range(at, min(stop, len(octets) - header + 1)):
         if _is_record(octets, place, big, header, unit, longest, near):
             following = place + header + u32(octets, place + 8, big)
-            if following == len(octets):
+            if following == len(octets) and near >= 0:
                 return place
-            if _is_record(octets, following, big, header, unit, longest, near):
+            second = u32(octets, place, big)
+            if _is_record(octets, following, big, header, unit, longest, second):
                 return place
     return -1
 
