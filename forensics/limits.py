@@ -84,7 +84,7 @@ ANSWERED_KEPT: Final = 2**18
 """Answered transactions remembered, so that a further response is a *duplicate* and not
 *unsolicited*. 16 octets each; the oldest of four that share a place gives way."""
 
-BATCH_ROWS: Final = 2**19
+BATCH_ROWS: Final = 2**18
 """Transactions that leave together, as one row group: large enough that dictionaries pay, small
 enough that three batches in flight stay far below the memory target."""
 

@@ -70,9 +70,7 @@ class TableWriter:
         dictionary = [
             field.name
             for field in schema
-            if field.name not in encodings
-            and field.name not in plain
-            and str(field.type) != "bool"
+            if field.name not in encodings and field.name not in plain and str(field.type) != "bool"
         ]
         self._writer = pq.ParquetWriter(
             self._part,

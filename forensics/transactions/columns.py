@@ -84,7 +84,7 @@ _BIT_ROWS: Final = 17
 
 
 @lean_kernel
-def _columns(rows: Any, status: Any, count: int, roles: Any, out: Any) -> int:
+def _columns(rows: Any, status: Any, count: Any, roles: Any, out: Any) -> Any:
     """Write the closed rows among the first `count`; give how many.
 
     `roles`: uint8 vocabulary.Role of each server number that the user named, 0: not named.
@@ -127,7 +127,7 @@ def _columns(rows: Any, status: Any, count: int, roles: Any, out: Any) -> int:
         out.response_size[to] = entry.response_size
         out.pairing[to] = entry.pairing
         role = roles[entry.server]
-        vantage = np.int64(entry.vantage)
+        vantage: Any = np.int64(entry.vantage)
         if role == 1:
             vantage = 2
         elif role == 2:
@@ -214,8 +214,10 @@ _BOOLEANS: Final = {
 def _room(count: int) -> Out:
     """Allocate columns for `count` rows."""
     bits = np.empty((_BIT_ROWS, (count + 7) // 8 + 64), np.uint8)
-    values = [np.empty(count, _KINDS.get(name, np.uint16)) for name in Out._fields[:-4]]
-    return Out(*values, np.zeros(_BIT_ROWS, np.int64), bits, np.zeros(9, np.int64), np.zeros(len(PAIRINGS), np.int64))
+    values: list[Any] = [np.empty(count, _KINDS.get(name, np.uint16)) for name in Out._fields[:-4]]
+    scratch = np.zeros(_BIT_ROWS, np.int64)
+    values += [scratch, bits, np.zeros(9, np.int64), np.zeros(len(PAIRINGS), np.int64)]
+    return Out(*values)
 
 
 def _strings_of(interned: Interner, write: Any) -> Any:

@@ -116,7 +116,7 @@ class Strings(NamedTuple):
 
 
 @lean_kernel
-def _session(asks_port: Any, serves_port: Any, id_: int, transport: int, kind: int) -> Any:
+def _session(asks_port: Any, serves_port: Any, id_: Any, transport: Any, kind: Any) -> Any:
     """Join ports, id, transport and dnstap family, as `rows.ROW` says."""
     return (
         asks_port
@@ -128,7 +128,7 @@ def _session(asks_port: Any, serves_port: Any, id_: int, transport: int, kind: i
 
 
 @lean_kernel
-def _session_hash(client: int, server: int, session: Any, identity: int) -> Any:
+def _session_hash(client: Any, server: Any, session: Any, identity: Any) -> Any:
     """Hash a session by the numbers that the batch gives to its addresses."""
     ends = np.uint64(client) | (np.uint64(server) << np.uint64(32))
     state = mixed(mixed(ends, session), np.uint64(identity + 1))
@@ -136,7 +136,7 @@ def _session_hash(client: int, server: int, session: Any, identity: int) -> Any:
 
 
 @lean_kernel
-def _insert(slots: Any, state: Any, hashed: Any, row: int) -> bool:
+def _insert(slots: Any, state: Any, hashed: Any, row: Any) -> Any:
     """Enter a row by its session; False: no slot near its place is free."""
     mask = state[4]
     slot = np.int64(hashed & np.uint64(mask))
@@ -152,7 +152,7 @@ def _insert(slots: Any, state: Any, hashed: Any, row: int) -> bool:
 
 
 @lean_kernel
-def _remove(slots: Any, state: Any, hashed: Any, row: int) -> None:
+def _remove(slots: Any, state: Any, hashed: Any, row: Any) -> None:
     """Take a row out. Its slot stays marked, so that searches run on past it."""
     mask = state[4]
     slot = np.int64(hashed & np.uint64(mask))
@@ -201,7 +201,7 @@ def _enter(slots: Any, state: Any, rows: Any, status: Any, entered: Any) -> None
 
 
 @lean_kernel
-def _close(slots: Any, state: Any, rows: Any, status: Any, row: int) -> None:
+def _close(slots: Any, state: Any, rows: Any, status: Any, row: Any) -> None:
     """Close an open row and take it out of the table."""
     entry = rows[row]
     status[row] = 0
@@ -211,7 +211,7 @@ def _close(slots: Any, state: Any, rows: Any, status: Any, row: int) -> None:
 
 
 @lean_kernel
-def _expire(slots: Any, state: Any, rows: Any, status: Any, now: int) -> None:
+def _expire(slots: Any, state: Any, rows: Any, status: Any, now: Any) -> None:
     """Close what has waited too long by the time of the message at hand.
 
     A time that lies far *behind* an open row's counts as well: after a step of the clock nothing
@@ -249,21 +249,21 @@ def _evict(slots: Any, state: Any, rows: Any, status: Any) -> None:
 
 
 @lean_kernel
-def _is_answered(answered: Any, key: Any, now: int) -> bool:
+def _is_answered(answered: Any, key: Any, now: Any) -> Any:
     """Whether a transaction with this key was answered within the query timeout."""
     first = 8 * np.int64(key & np.uint64(_SETS - 1))
     for slot in range(first, first + 4):
         if answered[slot] == key:
             waited = now - np.int64(answered[slot + 4])
-            return -_QUERY_TIMEOUT <= waited <= _QUERY_TIMEOUT  # type: ignore[no-any-return]
+            return -_QUERY_TIMEOUT <= waited <= _QUERY_TIMEOUT
     return False
 
 
 @lean_kernel
-def _remember(answered: Any, key: Any, now: int) -> None:
+def _remember(answered: Any, key: Any, now: Any) -> None:
     """Remember an answered transaction; the oldest of its set gives way."""
     first = 8 * np.int64(key & np.uint64(_SETS - 1))
-    chosen = first
+    chosen: Any = first
     for slot in range(first, first + 4):
         if answered[slot] == key or answered[slot] == np.uint64(0):
             chosen = slot
@@ -275,7 +275,7 @@ def _remember(answered: Any, key: Any, now: int) -> None:
 
 
 @lean_kernel
-def _vantage(kind: int, flags: int) -> int:
+def _vantage(kind: Any, flags: Any) -> Any:
     """Tell the side of a response (vocabulary.Vantage): dnstap says it, else AA and RA."""
     aa = (flags & 0x0400) != 0
     ra = (flags & 0x0080) != 0
@@ -292,7 +292,7 @@ def _vantage(kind: int, flags: int) -> int:
 
 @lean_kernel
 def _key(
-    asks_hash: Any, serves_hash: Any, session: Any, name_hash: Any, qtype: int, identity: int
+    asks_hash: Any, serves_hash: Any, session: Any, name_hash: Any, qtype: Any, identity: Any
 ) -> Any:
     """Hash an answered transaction by its octets: the numbers of addresses end with their batch."""
     key = mixed(mixed(asks_hash, serves_hash), session)
@@ -303,15 +303,15 @@ def _key(
 @lean_kernel
 def _match(
     columns: Any,
-    first: int,
-    capture: int,
+    first: Any,
+    capture: Any,
     rows: Any,
     status: Any,
-    row_limit: int,
+    row_limit: Any,
     strings: Any,
     table: Any,
     places: Any,
-) -> int:
+) -> Any:
     """Put messages into rows from number `first` on; give the number of the first one not put.
 
     That is the number of messages, or less when the batch is full. Tuples are taken apart here
@@ -617,7 +617,7 @@ def _match(
             if ede[at] >= 0:
                 has |= 64
                 entry.ede = ede[at]
-                length = min(np.int64(ede_length[at]), _EXTRA_TEXT)
+                length: Any = min(np.int64(ede_length[at]), _EXTRA_TEXT)
                 if length > 0:
                     entry.ede_text = intern(
                         text_slots,
@@ -718,12 +718,17 @@ class Matcher:
         self._identities: dict[str, int] = {}
         self._spare: list[Batch] = []
         self._batch = Batch()
+        self._batch_rows = limits.BATCH_ROWS
         self._row_limit = limits.BATCH_ROWS
 
     @property
     def evicted(self) -> int:
         """Rows closed before their time because too many were open."""
         return int(self._table.state[_EVICTED])
+
+    def limit_rows(self, rows: int) -> None:
+        """Let batches leave with fewer new rows, at least one, than `limits.BATCH_ROWS`."""
+        self._batch_rows = self._row_limit = min(max(rows, 1), limits.BATCH_ROWS)
 
     def match(self, block: MessageBlock, parsed: Parsed) -> Iterator[Batch]:
         """Pair the messages of a block, and fill `parsed`'s columns that tell the transaction.
@@ -779,7 +784,7 @@ class Matcher:
         state[_RESPONSE_HEAD] = 0
         _enter(self._table.slots, state, fresh.rows, fresh.status, np.arange(carried))
         self._batch = fresh
-        self._row_limit = carried + limits.BATCH_ROWS
+        self._row_limit = carried + self._batch_rows
         return full
 
     def _columns(self, block: MessageBlock, parsed: Parsed) -> Columns:

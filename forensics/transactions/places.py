@@ -70,7 +70,7 @@ def places(servers: Iterable[str] = (), resolvers: Iterable[str] = ()) -> Places
     words = {packed(address): Role.SERVER for address in servers}
     words |= {packed(address): Role.RESOLVER for address in resolvers}
     most = limits.PLACES + 1
-    made = Places(
+    return Places(
         np.full(_SLOTS, -1, np.int32),
         np.zeros(most, np.uint64),
         np.zeros(16 * most, np.uint8),
@@ -84,13 +84,12 @@ def places(servers: Iterable[str] = (), resolvers: Iterable[str] = ()) -> Places
         np.fromiter(words.values(), np.uint8, len(words)),
         np.array([1], np.int64),
     )
-    return made
 
 
 @lean_kernel
 def find_place(
-    slots: Any, hashes: Any, addresses: Any, lengths: Any, hashed: Any, sources: Any, at: int
-) -> int:
+    slots: Any, hashes: Any, addresses: Any, lengths: Any, hashed: Any, sources: Any, at: Any
+) -> Any:
     """Give the number of the place of a response without NSID; -1: new.
 
     Small, so that the compiler puts it where it is called.
@@ -116,8 +115,8 @@ def find_place(
 
 @lean_kernel
 def place_of(
-    table: Any, hashed: Any, sources: Any, at: int, octets: Any, nsid: int, length: int
-) -> int:
+    table: Any, hashed: Any, sources: Any, at: Any, octets: Any, nsid: Any, length: Any
+) -> Any:
     """Give the number of the place of a response, a new one if it is new; 0: too many.
 
     Args:

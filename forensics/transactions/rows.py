@@ -124,7 +124,7 @@ def _moved(old: Any, numbers: Any, new: Any) -> None:
 
 
 @lean_kernel
-def _copy_open(rows: Any, status: Any, count: int, new_rows: Any, new_status: Any) -> int:
+def _copy_open(rows: Any, status: Any, count: Any, new_rows: Any, new_status: Any) -> Any:
     """Copy the open rows; give their number."""
     carried = 0
     for row in range(count):

@@ -108,7 +108,7 @@ def _grow(slots: Any, hashes: Any, starts: Any, state: Any) -> None:
 
 
 @lean_kernel
-def same(kept: Any, at: int, octets: Any, start: int, length: int, lower: bool) -> bool:
+def same(kept: Any, at: Any, octets: Any, start: Any, length: Any, lower: Any) -> Any:
     """Compare kept octets with `length` others, those lower-cased if `lower`."""
     for done in range(0, length, 8):
         count = min(length - done, 8)
@@ -124,13 +124,13 @@ def same(kept: Any, at: int, octets: Any, start: int, length: int, lower: bool) 
 def find(
     slots: Any,
     arena: Any,
-    mask: int,
+    mask: Any,
     hashed: Any,
     octets: Any,
-    start: int,
-    length: int,
-    lower: bool,
-) -> int:
+    start: Any,
+    length: Any,
+    lower: Any,
+) -> Any:
     """Give the number of a string that is kept, -1: not there. See `intern`."""
     slot = np.int64(hashed & np.uint64(mask))
     tag = np.int64(hashed >> np.uint64(33))
@@ -158,10 +158,10 @@ def append(
     state: Any,
     hashed: Any,
     octets: Any,
-    start: int,
-    length: int,
-    lower: bool,
-) -> int:
+    start: Any,
+    length: Any,
+    lower: Any,
+) -> Any:
     """Keep a new string; give its number, -1: the interner is full. See `intern`."""
     number = state[0]
     at = state[2]
@@ -201,10 +201,10 @@ def intern(
     state: Any,
     hashed: Any,
     octets: Any,
-    start: int,
-    length: int,
-    lower: bool,
-) -> int:
+    start: Any,
+    length: Any,
+    lower: Any,
+) -> Any:
     """Give the number of a string, a new one if it is new; -1: the interner is full.
 
     The arrays of the interner come one by one: a tuple of arrays would be copied at each call.
@@ -223,20 +223,18 @@ def intern(
     """
     number = find(slots, arena, state[1], hashed, octets, start, length, lower)
     if number < 0:
-        number = append(
-            slots, hashes, starts, arena, state, hashed, octets, start, length, lower
-        )
+        number = append(slots, hashes, starts, arena, state, hashed, octets, start, length, lower)
     return number
 
 
 @lean_kernel
-def prefetch_slot(slots: Any, mask: int, hashed: Any) -> None:
+def prefetch_slot(slots: Any, mask: Any, hashed: Any) -> None:
     """Ask for the slot where a search for `hashed` will start."""
     prefetch(slots, np.int64(hashed & np.uint64(mask)))
 
 
 @lean_kernel
-def prefetch_string(slots: Any, arena: Any, mask: int, hashed: Any) -> None:
+def prefetch_string(slots: Any, arena: Any, mask: Any, hashed: Any) -> None:
     """Ask for the string that a search for `hashed` will probably find."""
     held = slots[np.int64(hashed & np.uint64(mask))]
     if held >= 0:

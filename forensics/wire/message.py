@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forensics.wire.blocks import MessageBlock, Parsed
 from forensics.wire.jit import lean_kernel
@@ -17,7 +16,7 @@ from forensics.wire.words import be16, be32, name_hash
 
 
 @lean_kernel
-def skip_name(octets: Any, at: int, limit: int) -> int:
+def skip_name(octets: Any, at: Any, limit: Any) -> Any:
     """Give the offset behind the name at `at` in a message that ends at `limit`; -1: broken.
 
     A compression pointer (RFC 1035 4.1.4) ends the name here and is not followed, so that no
@@ -39,7 +38,7 @@ def skip_name(octets: Any, at: int, limit: int) -> int:
 
 
 @lean_kernel
-def plain_name_end(octets: Any, at: int, limit: int) -> int:
+def plain_name_end(octets: Any, at: Any, limit: Any) -> Any:
     """Give the offset behind a name without compression; -1: broken, cut off or compressed."""
     first = at
     while at < limit:
@@ -175,7 +174,7 @@ def _parse(
             if record < judged:
                 if kind == 46:
                     signature_count += 1
-                elif kind == 48 or kind == 43 or kind == 59 or kind == 60:
+                elif kind == 48 or kind == 43 or kind == 59 or kind == 60:  # noqa: PLR1714
                     key_count += 1
                 elif kind == 6 and not soa_seen:
                     inner = skip_name(octets, data, end)
@@ -286,5 +285,3 @@ def parse(block: MessageBlock, first_ordinal: int, reused: Parsed | None = None)
         made.whole,
     )
     return made
-
-

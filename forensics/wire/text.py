@@ -15,7 +15,7 @@ from forensics.wire.jit import lean_kernel
 
 
 @lean_kernel
-def _decimal(out: Any, to: int, value: int) -> int:
+def _decimal(out: Any, to: Any, value: Any) -> Any:
     """Write a number of at most three digits without leading zeros; give the offset behind."""
     if value >= 100:
         out[to] = 48 + value // 100
@@ -28,7 +28,7 @@ def _decimal(out: Any, to: int, value: int) -> int:
 
 
 @lean_kernel
-def _escaped(out: Any, to: int, octet: int) -> int:
+def _escaped(out: Any, to: Any, octet: Any) -> Any:
     r"""Write an octet as \DDD; give the offset behind."""
     out[to] = 92
     out[to + 1] = 48 + octet // 100
@@ -53,14 +53,14 @@ def _names(octets: Any, starts: Any, ends: Any, out: Any, offsets: Any) -> None:
                 break
             for place in range(at, at + length):
                 octet = np.int64(octets[place])
-                if (97 <= octet <= 122) or (47 < octet < 58) or octet == 45 or octet == 95:
+                if (97 <= octet <= 122) or (47 < octet < 58) or octet == 45 or octet == 95:  # noqa: PLR1714
                     out[to] = octet
                     to += 1
                 elif 65 <= octet <= 90:
                     out[to] = octet + 32
                     to += 1
                 elif (
-                    octet == 34
+                    octet == 34  # noqa: PLR1714
                     or octet == 36
                     or octet == 40
                     or octet == 41

@@ -13,7 +13,6 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
 from forensics.wire.jit import lean_kernel
 
@@ -25,13 +24,13 @@ HIGHS = np.uint64(0x8080808080808080)
 
 
 @lean_kernel
-def be16(octets: NDArray[np.uint8], at: int) -> int:
+def be16(octets: Any, at: Any) -> Any:
     """Read 16 bits, network order. The caller has checked `at + 2`."""
     return (np.int64(octets[at]) << 8) | np.int64(octets[at + 1])
 
 
 @lean_kernel
-def be32(octets: NDArray[np.uint8], at: int) -> int:
+def be32(octets: Any, at: Any) -> Any:
     """Read 32 bits, network order, as int64. The caller has checked `at + 4`."""
     return (
         (np.int64(octets[at]) << 24)
@@ -41,10 +40,10 @@ def be32(octets: NDArray[np.uint8], at: int) -> int:
     )
 
 
-if numba.config.BOUNDSCHECK:
+if numba.config.BOUNDSCHECK:  # type: ignore[attr-defined]
 
     @lean_kernel
-    def le64(octets: NDArray[np.uint8], at: int) -> Any:
+    def le64(octets: Any, at: Any) -> Any:
         """Read 64 bits, least octet first. The caller has checked `at + 8`."""
         word = np.uint64(0)
         for place in range(8):
@@ -52,7 +51,7 @@ if numba.config.BOUNDSCHECK:
         return word
 
     @lean_kernel
-    def prefetch(array: Any, at: int) -> None:
+    def prefetch(array: Any, at: Any) -> None:
         """Do nothing: an early read is a hint, not a need."""
 
 else:
@@ -62,11 +61,13 @@ else:
         """Ask for the cache line of `array[at]`, to be read soon; any `at` is harmless."""
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            held = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
+            proxy: Any = cgutils.create_struct_proxy
+            held = proxy(signature.args[0])(context, builder, arguments[0])
             index = context.cast(builder, arguments[1], signature.args[1], types.intp)
             octet = ir.IntType(8).as_pointer()
             number = ir.IntType(32)
-            hint = cgutils.get_or_insert_function(
+            declare: Any = cgutils.get_or_insert_function
+            hint = declare(
                 builder.module,
                 ir.FunctionType(ir.VoidType(), [octet, number, number, number]),
                 "llvm.prefetch.p0",
@@ -82,7 +83,8 @@ else:
         """Read 64 bits, least octet first, in one instruction. The caller has checked `at + 8`."""
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            array = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
+            proxy: Any = cgutils.create_struct_proxy
+            array = proxy(signature.args[0])(context, builder, arguments[0])
             index = context.cast(builder, arguments[1], signature.args[1], types.intp)
             word = ir.IntType(64)
             pointer = builder.gep(array.data, [index])
@@ -105,7 +107,7 @@ def lowered(word: Any) -> Any:
 
 
 @lean_kernel
-def some(octets: NDArray[np.uint8], at: int, count: int) -> Any:
+def some(octets: Any, at: Any, count: Any) -> Any:
     """Read `count` (1 to 8) octets, least first, the rest zero. The caller has checked them."""
     if at + 8 <= len(octets):
         word = le64(octets, at)
@@ -126,7 +128,7 @@ def mixed(state: Any, word: Any) -> Any:
 
 
 @lean_kernel
-def name_hash(octets: NDArray[np.uint8], start: int, length: int) -> Any:
+def name_hash(octets: Any, start: Any, length: Any) -> Any:
     """Hash `length` octets of a wire name, lower-cased. The caller has checked them."""
     state = np.uint64(length) * MIX
     for done in range(0, length, 8):
@@ -135,7 +137,7 @@ def name_hash(octets: NDArray[np.uint8], start: int, length: int) -> Any:
 
 
 @lean_kernel
-def octets_hash(octets: NDArray[np.uint8], start: int, length: int) -> Any:
+def octets_hash(octets: Any, start: Any, length: Any) -> Any:
     """Hash `length` octets as they are. The caller has checked them."""
     state = np.uint64(length) * MIX
     for done in range(0, length, 8):
@@ -155,6 +157,6 @@ def finished(state: Any) -> Any:
 
 
 @lean_kernel
-def address_hash(octets: NDArray[np.uint8], at: int) -> Any:
+def address_hash(octets: Any, at: Any) -> Any:
     """Hash an address of 16 octets. The caller has checked `at + 16`."""
     return finished(mixed(mixed(np.uint64(16), le64(octets, at)), le64(octets, at + 8)))
