@@ -213,7 +213,7 @@ class Bench:
             )
             return ((self.low, state),)
         publication = self.publication(number)
-        if place not in publication.segments:
+        if place != EVERYWHERE and not publication.differs_at(place):
             place = EVERYWHERE
         if (number, place) not in self._steps:
             low, high = self._cell.get((number, place), (0, 0))
@@ -227,20 +227,20 @@ class Bench:
     def spans(self) -> Spans:
         """Lay out which steps hold for which signature at which place, from when to when."""
         variants: list[Steps[State]] = []
-        variant_of: dict[tuple[int, Any], int] = {}
+        variant_of: dict[tuple[int, int], int] = {}
         cell_variant = np.empty(len(self.cells), np.int64)
         cell_default = np.empty(len(self.cells), np.bool_)
         joined: dict[tuple[int, int], Steps[State]] = {}
         for index, (number, place) in enumerate(self.cells):
             zone = self.checked.groups[self.classes[number].group].zone
-            own = place in self.publication(number).segments or self.trust.differs_at(zone, place)
+            own = self.publication(number).differs_at(place) or self.trust.differs_at(zone, place)
             default = self._joined(joined, number, zone, EVERYWHERE)
             steps = self._joined(joined, number, zone, place) if own else default
             cell_default[index] = steps == default
-            key = (number, id(default) if steps == default else place)
+            key = (number, EVERYWHERE if steps == default else place)
             if key not in variant_of:
                 variant_of[key] = len(variants)
-                variants.append(default if steps == default else steps)
+                variants.append(steps)
             cell_variant[index] = variant_of[key]
         pair_default = cell_default[self.cell_of_pair]
         place = np.where(pair_default, EVERYWHERE, self.pairs.place)

@@ -98,13 +98,14 @@ class Chain:
         cuts.update(a for anchor in own_anchors for a in (anchor.start, anchor.end))
         cuts.update(self.trust.policy.retired.values())
         ttl = 0
-        for track in (published, delegated):
+        plain = self._is_plain(zone, delegation_events)
+        for track in () if plain else (published, delegated):
             for row in rows_of(track):
                 cuts.update((row[0], row[1] + 1, row[0] - row[2], row[1] + row[2] + 1))
                 ttl = max(ttl, row[2])
         for carrier in (*self.trust.over_keys.get(zone, ()), *carriers):
             cuts.update((carrier.start, carrier.end))
-            for _, first, last in carrier.seen:
+            for _, first, last in () if plain else carrier.seen:
                 cuts.update((first, last + 1, first - ttl, last + ttl + 1))
         cuts = {cut for cut in cuts if self.trust.low < cut <= self.trust.high}
         seen = sum(len(c.seen) for c in (*self.trust.over_keys.get(zone, ()), *carriers))
@@ -123,6 +124,20 @@ class Chain:
             ttl,
         )
         return self._limited(known, evaluate(cuts, self.trust.low, self.trust.high, instant.link))
+
+    def _is_plain(self, zone: str, delegation_events: list[Event]) -> bool:
+        """Whether sightings cannot change the link: one key set, one DS set, all well signed."""
+        trust = self.trust
+        return (
+            bool(trust.zones[zone].key_sets)
+            and trust.is_uniform(zone)
+            and not any(event.reason for event in delegation_events)
+            and all(
+                trust.usable(content, t)
+                for t in (trust.low, trust.high)
+                for content in trust.trusted(zone, t)[1]
+            )
+        )
 
     def _limited(self, known: ZoneKeys, steps: Steps[Link]) -> Steps[Link]:
         """From the first key set left out on, nothing is claimed."""

@@ -168,12 +168,18 @@ class Publication:
     @cached_property
     def first_held(self) -> int:
         """When a key set that holds the key was first seen anywhere; FOREVER: never."""
+        if self.is_steady:
+            return int(self.zone.published.first.min())
         return min((s.first for s in self.showings if s.code == HOLD), default=FOREVER)
 
     @cached_property
     def is_steady(self) -> bool:
         """Whether every key set ever seen holds the key: then all places agree at all times."""
         return bool(self.codes) and set(self.codes) == {HOLD}
+
+    def differs_at(self, place: int) -> bool:
+        """Whether the place has key set sightings that may tell another story than all together."""
+        return not self.is_steady and place in self.segments
 
     def steps(self, place: int, seen: Sequence[int] = ()) -> Steps[State]:
         """Return the verdict at `place` through time, before validity periods.

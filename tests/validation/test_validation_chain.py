@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from validation_world import NOW, Signer, World, said, verdict
 
@@ -305,3 +307,36 @@ def test_a_clock_wrong_at_one_resolver_is_that_resolvers() -> None:
         world.see(world.sign(zone, expiration=-10), 0, 100, place=1)
     notes = [n for n in world.judge().notes if n.kind == "clock"]
     assert [note.place for note in notes] == [1]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_shortcuts_for_steady_zones_change_nothing(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from forensics.validation.chain import Chain
+    from forensics.validation.published import Publication
+    from forensics.validation.trust import Trust
+
+    chance = random.Random(seed)
+    ends = [300, 10**6, 10**6]
+    world = chained(
+        ds=chance.choice([None, [OTHER_KSK.ds()], [KSK.ds("SHA1"), KSK.ds()]]),
+        key_life={"inception": -(10**6), "expiration": chance.choice(ends)},
+        ds_life={"inception": chance.choice([-(10**6), 200]), "expiration": chance.choice(ends)},
+    )
+    if chance.random() < 0.5:
+        world.serve("example.", [KSK, ZSK], 100, 400, place=2)
+    signature = data(world)
+    for place in (2, 3):
+        world.see(signature, 0, 1000, place=place)
+    anchors = [ROOT_KSK.anchor(end=(NOW + chance.choice([500, 5000])) * 10**9)]
+
+    def outcomes() -> list[tuple[str, str]]:
+        found = world.judge(anchors)
+        return [said(found, signature, t, p) for t in range(0, 1001, 50) for p in (1, 2, 3)]
+
+    short = outcomes()
+    monkeypatch.setattr(Chain, "_is_plain", lambda *_: False)
+    monkeypatch.setattr(Trust, "is_uniform", lambda *_: False)
+    monkeypatch.setattr(Publication, "is_steady", False)
+    assert outcomes() == short
