@@ -115,7 +115,7 @@ SIGNATURES: Final = _schema(
     "signatures",
     [
         ("signature", pa.uint32(), "number of the distinct signature in this run"),
-        ("signature_id", pa.string(), "SHA-256 of length of signed data (4 octets), it, signature; hex"),
+        ("signature_id", pa.string(), "SHA-256, hex: length (4 octets), signed data, signature"),
         ("owner", pa.string(), "owner in the signed data (a wildcard's own), presentation form"),
         ("type", pa.uint16(), "type covered"),
         ("signer", pa.string(), "signer's name, lower case, presentation form"),

@@ -42,9 +42,9 @@ def cache_folder() -> Path:
 
 
 CACHE = cache_folder()
-numba.config.CACHE_DIR = str(CACHE)
+numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
 
-_LEAN = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
+_LEAN: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
 
 
 def is_compiled() -> bool:
