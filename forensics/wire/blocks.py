@@ -83,8 +83,9 @@ class Parsed:
         whole: bool, every record of all sections could be walked within the captured octets.
         place: uint32, of the responder, for responses (number in the run's table of places).
         transaction: int64, number of the transaction the message belongs to.
-        state: uint8, vocabulary.Pairing of the message's transaction as known at the end of the
-            block (of responses: final).
+        state: uint8, vocabulary.Pairing of the message's transaction as known when the message was
+            read, in file order, so that where blocks end changes nothing: of a query that still
+            waits UNANSWERED, of a response that precedes its query in the file UNSOLICITED.
         do_known, do_asked: bool, for responses: the query is known, and had DO.
     """
 
