@@ -57,7 +57,7 @@ class Cells:
         counts[: self.used] = self.counts[: self.used]
         moments[: self.used] = self.moments[: self.used]
         self.keys, self.counts, self.moments = keys, counts, moments
-        self.slots = np.full(4 * size, -1, dtype=np.int64)
+        self.slots = np.full(2 ** (2 * size).bit_length(), -1, dtype=np.int64)  # a power of two
         if self.used:
             # The kernel alone knows where a key belongs: it counts each used cell once into
             # tables of no further use, cell by cell in order, and so fills the slots.

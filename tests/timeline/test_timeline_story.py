@@ -41,7 +41,11 @@ def patterns(incident: dict) -> dict[str, dict]:
 def test_outage_with_its_brackets_at_every_server() -> None:
     story = tell(outage().evidence())
     (incident,) = story.incidents
-    assert (incident["zone"], incident["reason"], incident["ede"]) == ("de.", "signature-invalid", 6)
+    assert (incident["zone"], incident["reason"], incident["ede"]) == (
+        "de.",
+        "signature-invalid",
+        6,
+    )
     assert (incident["severity"], incident["confidence"]) == ("outage", "strong")
     assert incident["onset"] == {"last_good": at(95), "first_bad": at(100)}
     assert incident["recovery"] == {"last_bad": at(196), "first_good": at(201)}
@@ -411,7 +415,9 @@ def test_wrong_clock_leaves_other_reasons_standing() -> None:
     scene.see(bad, 1, 0)
     scene.see(bad, 2, 0)
     story = tell(scene.evidence())
-    assert [(row["zone"], row["reason"]) for row in story.incidents] == [("nl.", "signature-invalid")]
+    assert [(row["zone"], row["reason"]) for row in story.incidents] == [
+        ("nl.", "signature-invalid")
+    ]
 
 
 def test_resolver_with_a_wrong_clock_is_a_finding() -> None:
