@@ -218,7 +218,7 @@ def ends_with(
         position += np.int64(name[position]) + 1
     if end - position != octets:
         return False
-    same = True
-    for step in range(octets):
-        same &= name[position + step] == suffix[at + step]
-    return same
+    for step in range(octets):  # noqa: SIM110, kernels know no generators
+        if name[position + step] != suffix[at + step]:
+            return False
+    return True
