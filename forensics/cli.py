@@ -294,10 +294,36 @@ def ingest(
         raise typer.Exit(EXIT_DAMAGED)
 
 
+def _leave_out_pandas() -> None:
+    """Let pyarrow believe that pandas is not installed, in this process.
+
+    pyarrow imports pandas at the first Python list that it is given, which takes longer than the
+    analysis of a small capture. No command needs pandas; the Python API does, and is not touched.
+    """
+    import pyarrow as pa
+
+    if "pandas" in sys.modules:
+        return
+    sys.meta_path.insert(0, _NoPandas)
+    pa.array([0])
+    sys.meta_path.remove(_NoPandas)
+
+
+class _NoPandas:
+    """A finder of modules that says of pandas that it is not there."""
+
+    @staticmethod
+    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
+        if name == "pandas":
+            raise ImportError(name)
+
+
 def main() -> None:
     """Run the command line; turn the program's own errors into one line and an exit status."""
     from forensics.errors import NoInputError
 
+    if len(sys.argv) > 1 and not {"-h", "--help", "--version"} & set(sys.argv):
+        _leave_out_pandas()
     try:
         app(standalone_mode=True)
     except UsageError as error:

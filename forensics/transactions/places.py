@@ -221,6 +221,7 @@ def folds(table: Places) -> NDArray[np.uint32]:
 def places_table(table: Places) -> Any:
     """Build the table `schemas.PLACES`, one row a place in order of number."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     from forensics.schemas import PLACES
     from forensics.wire.text import address_texts, octet_texts
@@ -238,7 +239,7 @@ def places_table(table: Places) -> Any:
         [
             pa.array(np.arange(count, dtype=np.uint32)),
             pa.array(servers, pa.string()),
-            pa.compute.if_else(given, nsids, pa.scalar(None, pa.string())),
+            pc.if_else(given, nsids, pa.scalar(None, pa.string())),
             pa.array(names, pa.string()),
             pa.array(table.authority[:count].astype(np.uint64)),
             pa.array(table.recursive[:count].astype(np.uint64)),

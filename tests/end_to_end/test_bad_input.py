@@ -67,10 +67,13 @@ def test_an_unreadable_file_is_one_line(tmp_path_factory, small) -> None:
         path.write_bytes(small[2].read_bytes())
         path.chmod(0)
         Path(folder).chmod(0o777)
+        # Everything is imported before root is given up: Python itself may live in root's home.
         code = (
-            "import os, sys; os.setuid(65534); sys.argv[0] = 'x';"
+            "import os, sys\n"
             "from forensics.capture.readers import open_capture\n"
             "from forensics.errors import Unreadable\n"
+            f"open_capture({str(small[2])!r}, 0)\n"
+            "os.setuid(65534)\n"
             f"try: open_capture({str(path)!r}, 0)\n"
             "except Unreadable as error: print(error)"
         )
@@ -79,8 +82,6 @@ def test_an_unreadable_file_is_one_line(tmp_path_factory, small) -> None:
             [sys.executable, "-c", code],
             capture_output=True, text=True, timeout=300, check=False, env=environment,
         )  # fmt: skip
-    if "Permission" in result.stderr and "secret" not in result.stderr:
-        pytest.skip("the checkout itself is not readable for other users")
     assert "permission" in result.stdout.lower(), result.stderr
     assert len(result.stdout.strip().splitlines()) == 1
 
@@ -94,8 +95,10 @@ def test_cut_in_mid_record_is_read_up_to_there(tmp_path, small) -> None:
     assert result.returncode == 0, result.stderr
     report = json.loads((out / "report.json").read_text())
     assert report["captures"][0]["packets"] == 399
-    assert sum(report["captures"][0]["losses"].values()) == 1
-    assert report["losses"][0]["offset"] > 0
+    assert report["captures"][0]["losses"]["file-cut"] == 1
+    cut = next(loss for loss in report["losses"] if loss["reason"] == "file-cut")
+    assert cut["offset"] == len(octets) - 16 - len(small[1][-1].data)
+    assert cut["frame"] == 400
     strict = command("analyze", str(path), "--out", str(out), "--no-figures", "--strict")
     assert strict.returncode == 4
 
@@ -110,7 +113,7 @@ def test_absurd_record_length_is_a_loss_with_its_place(tmp_path, small) -> None:
     assert command("analyze", str(path), "--out", str(out), "--no-figures").returncode == 0
     report = json.loads((out / "report.json").read_text())
     assert report["captures"][0]["packets"] == 50
-    assert report["losses"][0]["offset"] == size
+    assert size in {loss["offset"] for loss in report["losses"]}
 
 
 def test_unknown_link_type_is_named(tmp_path, small) -> None:
