@@ -43,7 +43,9 @@ def _address(row):
     return str(address.ipv4_mapped or address)
 
 
-def read(path, block_octets=limits.BLOCK_OCTETS, ports=frozenset()) -> tuple[CaptureFacts, list[Row]]:
+def read(
+    path, block_octets=limits.BLOCK_OCTETS, ports=frozenset()
+) -> tuple[CaptureFacts, list[Row]]:
     """Read a file and check what holds for every block."""
     capture = open_capture(str(path), 7, ports, block_octets)
     rows = []
@@ -105,7 +107,9 @@ def response(name="www.example.", qid=4711, count=1):
     return message.to_wire(max_size=65535)
 
 
-def udp4(payload, *, sport=40000, dport=53, ipid=4242, source="192.0.2.1", target="198.51.100.2", **ip):
+def udp4(
+    payload, *, sport=40000, dport=53, ipid=4242, source="192.0.2.1", target="198.51.100.2", **ip
+):
     """An IPv4 packet in wire form."""
     header = scapy.IP(src=source, dst=target, id=ipid, **ip)
     return bytes(header / scapy.UDP(sport=sport, dport=dport) / scapy.Raw(payload))
@@ -120,7 +124,7 @@ def udp6(payload, *, sport=40000, dport=53, source="2001:db8::1", target="2001:d
 
 
 def ethernet(packet, tags=(), padding=b""):
-    """An Ethernet frame around an IP packet; `tags` are EtherTypes of VLAN tags, outermost first."""
+    """An Ethernet frame around an IP packet; `tags` are EtherTypes of VLAN tags, outer first."""
     kind = b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
     head = b"\x02\0\0\0\0\x01\x02\0\0\0\0\x02"
     vlan = b"".join(struct.pack(">HH", tag, 100 + i) for i, tag in enumerate(tags))
@@ -182,7 +186,9 @@ def ng_interface(link=1, order="<", snaplen=0, options=()):
 def ng_packet(ticks, octets, order="<", interface=0, wire=None):
     """An enhanced packet block."""
     full = len(octets) if wire is None else wire
-    head = struct.pack(order + "IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, len(octets), full)
+    head = struct.pack(
+        order + "IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, len(octets), full
+    )
     return ng_block(6, head + octets + b"\0" * (-len(octets) % 4), order)
 
 

@@ -44,7 +44,9 @@ def _classes():
         warnings.simplefilter("ignore")
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-    file = descriptor_pb2.FileDescriptorProto(name="dnstap_test.proto", package="t", syntax="proto2")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="dnstap_test.proto", package="t", syntax="proto2"
+    )
     message = file.message_type.add(name="Message")
     for name, number, kind in _FIELDS:
         message.field.add(name=name, number=number, type=_NUMBER[kind], label=1)

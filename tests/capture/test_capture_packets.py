@@ -278,7 +278,9 @@ def test_port_given_by_the_user_always_carries_dns(tmp_path):
 @QUIET
 @given(st.lists(st.binary(min_size=0, max_size=120), min_size=1, max_size=20))
 def test_random_payloads_on_other_ports_are_not_dns(tmp_path, payloads):
-    packets = [udp4(payload, sport=6000, dport=7000, ipid=i + 2) for i, payload in enumerate(payloads)]
+    packets = [
+        udp4(payload, sport=6000, dport=7000, ipid=i + 2) for i, payload in enumerate(payloads)
+    ]
     facts, rows = of(tmp_path, packets, link=101)
     for row in rows:
         # What is accepted must be a message to dnspython as well.

@@ -163,9 +163,7 @@ def test_events_count_as_frames_as_in_wireshark(tmp_path, code):
 def test_packet_longer_than_its_block_is_a_loss_and_reading_goes_on(tmp_path):
     bad = bytearray(ng_packet(0, packet(0)))
     bad[20:24] = struct.pack("<I", 5000)
-    facts, rows = of(
-        tmp_path, ng_section(), ng_interface(), bytes(bad), ng_packet(1000, packet(1))
-    )
+    facts, rows = of(tmp_path, ng_section(), ng_interface(), bytes(bad), ng_packet(1000, packet(1)))
     assert [row.frame for row in rows] == [2]
     assert losses(facts) == {"packet-length": 1}
 
