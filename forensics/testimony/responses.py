@@ -29,6 +29,11 @@ POLICY_EDES: Final = (4, 15, 16, 17, 18)
 NTA_EDE: Final = 33
 """Negative trust anchor: answered although validation would fail."""
 
+WHOLE: Final = frozenset(
+    {"ds-mismatch", "dnskey-absent", "dnskey-unobtainable", "dnskey-unsigned-by-ds-key"}
+)
+"""Reasons that break everything in a zone; under the others some of its data may be good."""
+
 AFTERMATH: Final = 86_400 * limits.SECOND
 """Caches may refuse, or hold on to, what they fetched during an incident for a day after it."""
 
@@ -63,7 +68,7 @@ KINDS: Final = (
     ),
     Kind(
         "authentic-in-outage", "answered with AD set", "bogus",
-        "data fetched before the fault, still in the cache, or the part of the zone that was good",
+        "data fetched before the fault and still in the cache",
     ),
     Kind(
         "never-validates", "answered, never with AD in the whole capture", "bogus",
@@ -95,12 +100,12 @@ class _Case:
 
 @dataclass(frozen=True, slots=True)
 class _Incident:
-    """What is needed of an incident: times in ns."""
+    """What is needed of an incident: times in ns; `whole`: nothing of the zone could hold."""
 
     zone: str
     begin: int
     end: int
-    ede: int | None
+    whole: bool
     resolvers: frozenset[str]
 
 
@@ -109,7 +114,8 @@ def weigh(batches: Iterator[Any], incidents: Sequence[Mapping[str, Any]]) -> dic
 
     Args:
         batches: record batches of schemas.TRANSACTIONS.
-        incidents: rows as in report.json (zone, ede, onset, recovery, view).
+        incidents: rows as in report.json (zone, reason, onset, recovery, view,
+            resolvers).
 
     Returns:
         agree, disagree: counts of responses to clients that say something of validation; cases:
@@ -173,7 +179,7 @@ def _incident(row: Mapping[str, Any]) -> _Incident:
         zone=row["zone"],
         begin=_time(row["onset"]["first_bad"], 0),
         end=_time(row["recovery"]["first_good"], 2**62),
-        ede=row["ede"],
+        whole=row["reason"] in WHOLE,
         resolvers=frozenset(held["address"] for held in row["resolvers"] if held.get("bad"))
         if local
         else frozenset(),
@@ -216,14 +222,15 @@ def _batch(
             ("negative-trust-anchor", answered & (ede == NTA_EDE)),
             ("stale", answered & np.isin(ede, STALE_EDES)),
             ("policy", np.isin(ede, POLICY_EDES)),
-            ("authentic-in-outage", answered & ad),
+            ("authentic-in-outage", answered & ad & incident.whole),
             ("wrong-words", servfail & (ede >= 0) & ~refuses),
         ):
             hit = inside & mask
             inside &= ~hit
             _note(cases, server, incident.zone, _NUMBER[name], np.flatnonzero(hit), time, ede)
         agree += int((inside & servfail).sum())
-        _note_silent(silent, server, incident.zone, np.flatnonzero(inside & answered), time, ede)
+        quiet = np.flatnonzero(inside & answered & ~ad)
+        _note_silent(silent, server, incident.zone, quiet, time, ede)
     outside = open_rows & ~shadowed
     _note(
         cases, server, "", _NUMBER["refused-outside"],

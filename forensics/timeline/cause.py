@@ -81,19 +81,17 @@ def act(
             what = f"{change.event}: {describe(change)}"
             return _bracket(change.after.time, change.before.time, "keys", what)
     if earliest.state and reason not in TIME_REASONS:
-        # The last sighting of another version before this one came: the act lies behind it.
-        others = [
-            moment.time
+        # Between the last sighting of another version and the first of this one lies the act.
+        here = [
+            (cell.serial, moment.time)
             for cell in case.cells
-            if cell.place == earliest.place
-            and cell.side == earliest.side
-            and cell.serial not in (0, earliest.state)
+            if cell.place == earliest.place and cell.side == earliest.side and cell.serial
             for moment in (cell.first_seen, cell.last_seen)
-            if moment.time < earliest.divide
         ]
-        after = max(others, default=None)
+        first = min([earliest.first_bad.time, *(at for n, at in here if n == earliest.state)])
+        after = max((at for n, at in here if n != earliest.state and at < first), default=None)
         what = f"zone version with SOA serial {earliest.state}"
-        return _bracket(after, earliest.divide, "serial", what)
+        return _bracket(after, first, "serial", what)
     after = None if brackets.last_good is None else brackets.last_good.time
     return _bracket(after, brackets.first_bad.time, "onset", "seen by its effect only")
 

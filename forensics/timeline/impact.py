@@ -54,7 +54,8 @@ class Impact:
         transactions, servfail: lookups at or under the zone, and those that failed.
         retries: retransmissions beside them.
         signed, unsigned: failed lookups of names in signed zones, and in unsigned ones below.
-        names, clients, zones: distinct among the failed.
+        names, clients, zones: distinct among the failed; zones, as far as a name tells its zone.
+        alive: what stands at the place of a zone and was answered without an error at any time.
         resolvers: by (address, identity).
         first_failure, last_failure: SERVFAIL responses to clients.
     """
@@ -67,9 +68,32 @@ class Impact:
     names: Distinct = field(default_factory=Distinct)
     clients: Distinct = field(default_factory=Distinct)
     zones: Distinct = field(default_factory=Distinct)
+    alive: Distinct = field(default_factory=Distinct)
     resolvers: dict[tuple[str, str], Resolver] = field(default_factory=dict)
     first_failure: Moment | None = None
     last_failure: Moment | None = None
+
+    def zone_count(self, zone: str, below: set[str]) -> int:
+        """Count the zones below that failed: those that exist, and those whose data was bad.
+
+        A name that was never answered may not exist at all, so it names no zone. The count is a
+        lower bound beyond sketch.KEPT zones.
+        """
+        import pyarrow as pa
+
+        known = pa.array(sorted({_place_of(name, zone) for name in below}), type=pa.string())
+        failed = np.intersect1d(self.zones.hashes, self.alive.hashes)
+        return len(np.union1d(failed, hash_values(known)))
+
+
+def _place_of(name: str, zone: str) -> str:
+    """Give what names a zone below another: its place below a shallow zone, else itself."""
+    return (child_label(name, zone) or name) if is_shallow(zone) else name
+
+
+def is_shallow(zone: str) -> bool:
+    """Whether each label below a zone is taken for a delegation: the root and its children."""
+    return zone.count(".") <= 1
 
 
 @dataclass(slots=True)
@@ -143,6 +167,7 @@ def walk(
             # Caches go on refusing for a while after the repair: that is still its doing.
             touched |= below[zone] & (rows.instant >= window.begin)
             _hurt(impact, rows, np.flatnonzero(inside & rows.client_side), window.zone, known)
+            _note_alive(impact, rows, below[zone] & (rows.rcode == 0), window.zone, known)
         traffic.client_side += int((rows.client_side & ~rows.again).sum())
         for side, counts in zip((rows.client_side, ~rows.client_side), traffic.triage, strict=True):
             triage.count(counts, rows, side & ~rows.again, broken)
@@ -196,10 +221,30 @@ def zone_below(name: str, zone: str, signed: frozenset[str]) -> tuple[str | None
     above: str | None = name
     while above is not None and above != zone and above not in signed:
         above = parent(above)
-    shallow = zone.count(".") <= 1
+    shallow = is_shallow(zone)
     if above is not None and above != zone:
         return child if shallow else above, True
     return (child, False) if shallow else (None, True)
+
+
+def _note_alive(
+    impact: Impact, rows: Lookups, chosen: NDArray[np.bool_], zone: str, signed: frozenset[str]
+) -> None:
+    """Note what stands where a zone below would, of names that were answered without an error."""
+    import re
+
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    codes = np.unique(rows.name.codes[chosen])
+    names = rows.name.values.take(_indices(codes[codes >= 0]))
+    if is_shallow(zone):
+        tail = "" if zone == "." else re.escape(zone)
+        names = pc.replace_substring_regex(names, rf"^.*\.([^.]+\.{tail})$", r"\1")
+    else:
+        cuts = {zone_below(name, zone, signed)[0] for name in names.to_pylist()}
+        names = pa.array(sorted(cut for cut in cuts if cut is not None), type=pa.string())
+    impact.alive.add(np.unique(hash_values(names)))
 
 
 def _note_resolvers(impact: Impact, rows: Lookups, at: NDArray[np.int64]) -> None:

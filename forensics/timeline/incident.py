@@ -124,7 +124,7 @@ def complete(
             "servfail": impact.servfail,
             "names": impact.names.count(),
             "clients": impact.clients.count(),
-            "zones": max(impact.zones.count(), len(case.below)),
+            "zones": impact.zone_count(begun.zone, case.below),
             "signed": impact.signed,
             "unsigned": impact.unsigned,
             "retries": impact.retries,
@@ -206,12 +206,11 @@ def _resolvers(begun: Draft, places: Places, impact: Impact) -> list[dict[str, A
         if cell.side == RESOLVER and cell.bad:
             server = places.server[cell.place]
             bad[server] = bad.get(server, 0) + cell.bad
-    keys = sorted(impact.resolvers)
+    told = {address for address, _ in impact.resolvers}
+    silent = [(address, "") for address in bad if address not in told]
     rows = []
-    for address, identity in [*keys, *((server, "") for server in sorted(bad))]:
+    for address, identity in sorted([*impact.resolvers, *silent]):
         held = impact.resolvers.get((address, identity))
-        if held is None and any(address == known for known, _ in keys):
-            continue
         rows.append(
             {
                 "address": address,

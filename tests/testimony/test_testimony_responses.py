@@ -17,7 +17,7 @@ from forensics.timeline.moments import rfc3339
 from forensics.timeline.story import tell
 
 INCIDENT = {
-    "zone": "de.", "ede": 6, "view": "published", "resolvers": [],
+    "zone": "de.", "reason": "ds-mismatch", "view": "published", "resolvers": [],
     "onset": {"last_good": None, "first_bad": rfc3339(ns(100))},
     "recovery": {"last_bad": rfc3339(ns(190)), "first_good": rfc3339(ns(200))},
 }  # fmt: skip
@@ -120,3 +120,9 @@ def test_the_story_takes_its_agreement_from_here() -> None:
     scene.ask("www.de.", 151, 0, ede=33)
     story = tell(scene.evidence(weigh=weigh))
     assert (story.agreement["agree"], story.agreement["disagree"]) == (1, 1)
+
+
+def test_authentic_answer_may_be_of_the_part_that_was_good() -> None:
+    partial = {**INCIDENT, "reason": "signature-invalid"}
+    found = one("www.de.", 150, 0, ad=True, incidents=(partial,))
+    assert (found["agree"], found["disagree"]) == (0, 0)

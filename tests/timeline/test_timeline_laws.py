@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from timeline_scene import A, DNSKEY, KSK, NSEC3, RESOLVER, SOA, ZSK, Scene, ns, outage
+from timeline_scene import DNSKEY, KSK, NSEC3, RESOLVER, SOA, ZSK, A, Scene, ns, outage
 
 from forensics.timeline import kernels
 from forensics.timeline.moments import rfc3339
@@ -78,7 +78,7 @@ def test_brackets_hold_the_state_of_the_server(loads, times, choices, hidden) ->
         return max([1, *(v for v in range(2, 7) if time >= (v - 1) * 100 + loads[place])])
 
     bad: dict[int, list[tuple[int, int]]] = {}
-    serials: dict[int, int] = {place: 0 for place in places}
+    serials: dict[int, int] = dict.fromkeys(places, 0)
     for time in sorted(times):
         place = choices.choice(places)
         version = version_at(time, place)

@@ -303,9 +303,10 @@ class Scene:
             if seed is not None:
                 rows = [rows[at] for at in random.permutation(len(rows))]
             tables[name] = _table(rows, schema)
+        sightings, transactions = tables.pop("sightings"), tables.pop("transactions")
         streams = {
-            name: (lambda table=tables.pop(name): iter(table.to_batches(max_chunksize=cut)))
-            for name in ("transactions", "sightings")
+            "sightings": lambda: iter(sightings.to_batches(max_chunksize=cut)),
+            "transactions": lambda: iter(transactions.to_batches(max_chunksize=cut)),
         }
         return replace(Evidence(**tables, **streams), **options)
 
@@ -328,7 +329,7 @@ KSK, ZSK = rdata(257, 8, "ksk"), rdata(256, 8, "zsk")
 
 
 def outage(servers: int = 2, *, recovered: bool = True, begun: bool = True) -> Scene:
-    """A zone whose new serial 3 at t=100 is signed with nobody's key; serial 5 repairs it at 200."""
+    """A zone whose serial 3 at t=100 is signed with nobody's key; serial 5 repairs it at 200."""
     scene = Scene()
     places = [scene.place(f"192.0.2.{1 + number}", f"n{number}") for number in range(servers)]
     soas = {
