@@ -47,13 +47,13 @@ hostile frame can ask for."""
 BLOCK_MESSAGES: Final = 2**20
 """Packets looked at, and so DNS messages handed on, at once: bounds the columns of a block."""
 
-DUPLICATE_SLOTS: Final = 2**14
-"""Messages remembered while duplicates of them may come: 800,000 messages/s within the window.
-A flood beyond it evicts the oldest, so that late copies are kept as messages; a table that fits
-the processor's second-level cache costs a third of a larger one."""
+DUPLICATE_OCTETS: Final = 2 * 2**20
+"""Octets of the capture between a packet and its copy, at most: at 1 Gbit/s 16 ms, far more than
+mirror ports and VLANs need. They are kept from one block to the next."""
 
-DUPLICATE_OCTETS: Final = 8 * 2**20
-"""Octets of remembered packets carried from one block to the next."""
+DUPLICATE_SLOTS: Final = 2**14
+"""Messages remembered against copies: about twice what those octets hold. A flood of the smallest
+messages evicts the oldest. More would no longer fit into the processor's second-level cache."""
 
 DECOMPRESSION_RATIO: Final = 250
 """Octets out per octet in beyond which a compressed file is a bomb. DNS traffic compresses 3 to

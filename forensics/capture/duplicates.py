@@ -19,7 +19,7 @@ from forensics.wire.jit import kernel
 _WAYS: Final = 4
 _WINDOW: Final = limits.DUPLICATE_WINDOW
 _UNNUMBERED: Final = limits.DUPLICATE_WINDOW_UNNUMBERED
-_LONG_AGO: Final = -(2**62)
+_REACH: Final = limits.DUPLICATE_OCTETS
 
 
 @kernel
@@ -62,21 +62,24 @@ def _same(octets: Any, left: int, size: int, others: Any, right: int, udp: int) 
 @kernel
 def mark(
     octets: Any,
+    base: int,
+    kept: Any,
+    kept_base: int,
     time: Any,
     internet: Any,
     start: Any,
     captured: Any,
     key: Any,
     slots: Any,
-    kept: Any,
     repeated: Any,
 ) -> int:
     """Set repeated[i] for each message that was seen before; return how many.
 
-    In (N messages): octets uint8, time, internet (offset of the IP header), start int64, captured
-    int32, key int64. State: slots int64 (DUPLICATE_SLOTS, 4), the columns key, time, place and
-    size, where a place is an offset in `octets`, or -1 - an offset in kept uint8, the octets of
-    packets of earlier windows. Out: repeated bool.
+    In: octets uint8 (window) and kept uint8 (what came before it), which begin at the offsets base
+    and kept_base of the stream; of N messages time, internet (offset of the IP header in the
+    window), start int64, captured int32, key int64. State: slots int64 (DUPLICATE_SLOTS, 4), the
+    columns key (0: free), time, offset of the IP header in the stream, and octets. Out: repeated
+    bool.
     """
     count = 0
     buckets = len(slots) // _WAYS
@@ -88,17 +91,19 @@ def mark(
         oldest = first
         found = False
         for slot in range(first, first + _WAYS):
-            if slots[slot, 1] < slots[oldest, 1]:
+            place = slots[slot, 2]
+            if place < slots[oldest, 2]:
                 oldest = slot
             if slots[slot, 0] != key[i] or abs(time[i] - slots[slot, 1]) > window:
                 continue
+            if base + here - place > _REACH or place < kept_base:
+                continue
             udp = start[i] - 8 - here
             common = min(size, slots[slot, 3])
-            place = slots[slot, 2]
-            if place >= 0:
-                found = _same(octets, here, common, octets, place, udp)
+            if place >= base:
+                found = _same(octets, here, common, octets, place - base, udp)
             else:
-                found = _same(octets, here, common, kept, -1 - place, udp)
+                found = _same(octets, here, common, kept, place - kept_base, udp)
             if found:
                 count += 1
                 break
@@ -106,46 +111,27 @@ def mark(
         if not found:
             slots[oldest, 0] = key[i]
             slots[oldest, 1] = time[i]
-            slots[oldest, 2] = here
+            slots[oldest, 2] = base + here
             slots[oldest, 3] = size
     return count
 
 
-@kernel
-def carry(octets: Any, slots: Any, kept: Any, fresh: Any) -> None:
-    """Copy the packets of all slots to `fresh`, out of the window or of what it had been given.
-
-    `kept` holds what the window before had carried; `slots` are those of `mark`. Old packets are
-    kept as well: by the clock alone none can be told from those before a clock that steps back.
-    """
-    used = 0
-    for slot in range(len(slots)):
-        if slots[slot, 0] == 0:
-            continue
-        size = slots[slot, 3]
-        if used + size > len(fresh):
-            slots[slot, 0] = 0
-            slots[slot, 1] = _LONG_AGO
-            continue
-        place = slots[slot, 2]
-        for i in range(size):
-            fresh[used + i] = octets[place + i] if place >= 0 else kept[i - 1 - place]
-        slots[slot, 2] = -1 - used
-        used += size
-
-
 class Duplicates:
-    """The messages of the last moments of one capture, against which new ones are held."""
+    """The last messages of one capture, against which new ones are held.
+
+    How far back a packet can find its first copy is counted in octets of the capture, so that it
+    does not depend on where windows end.
+    """
 
     def __init__(self) -> None:
         self._slots = np.zeros((limits.DUPLICATE_SLOTS, 4), np.int64)
-        self._slots[:, 1] = _LONG_AGO
-        self._kept = np.empty(limits.DUPLICATE_OCTETS, np.uint8)
-        self._spare = np.empty(limits.DUPLICATE_OCTETS, np.uint8)
+        self._kept = np.empty(0, np.uint8)
+        self._kept_base = 0
 
     def mark(
         self,
         octets: NDArray[np.uint8],
+        base: int,
         time: NDArray[np.int64],
         internet: NDArray[np.int64],
         start: NDArray[np.int64],
@@ -153,15 +139,17 @@ class Duplicates:
         key: NDArray[np.int64],
     ) -> NDArray[np.bool_] | None:
         """Which of N messages in the window repeat an earlier one; None: none does."""
-        if not len(time):
-            return None
         repeated = np.empty(len(time), np.bool_)
-        count = mark(
-            octets, time, internet, start, captured, key, self._slots, self._kept, repeated
-        )
+        before = (self._kept, self._kept_base)
+        columns = (time, internet, start, captured, key)
+        count = mark(octets, base, *before, *columns, self._slots, repeated)
         return repeated if count else None
 
-    def leave(self, octets: NDArray[np.uint8]) -> None:
-        """Keep what is still needed of the window `octets`, which the next call does not have."""
-        carry(octets, self._slots, self._kept, self._spare)
-        self._kept, self._spare = self._spare, self._kept
+    def leave(self, octets: NDArray[np.uint8], base: int, used: int) -> None:
+        """Keep what is needed of the first `used` octets of the window, which the next lacks."""
+        tail = octets[max(used - _REACH, 0) : used]
+        room = _REACH - len(tail)
+        earlier = self._kept[max(len(self._kept) - room, 0) :]
+        # A copy, lest the whole window be kept alive.
+        self._kept = np.concatenate((earlier, tail))
+        self._kept_base = base + used - len(self._kept)

@@ -361,18 +361,17 @@ class Dissector:
             flags=flags[:count],
             capture=facts.number,
         )
-        repeated = self._duplicates.mark(
-            octets, block.time, internet[:count], block.start, block.captured, key[:count]
-        )
+        columns = (block.time, internet[:count], block.start, block.captured, key[:count])
+        repeated = self._duplicates.mark(octets, base, *columns)
         if repeated is not None:
             facts.duplicates += int(repeated.sum())
             block = _without(block, repeated)
         facts.messages += len(block)
         return block
 
-    def leave(self, octets: NDArray[np.uint8]) -> None:
-        """Prepare for the next window; `octets` is the one that ends here."""
-        self._duplicates.leave(octets)
+    def leave(self, octets: NDArray[np.uint8], base: int, used: int) -> None:
+        """Prepare for the window that begins `used` octets behind the start of this one."""
+        self._duplicates.leave(octets, base, used)
 
     def _count_losses(
         self, tally: NDArray[np.int64], base: int, packets: Packets, first_frame: int

@@ -171,12 +171,12 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
         if state == _FULL:
             continue
         if state == _MORE and not stream.final:
-            dissector.leave(octets)
+            dissector.leave(octets, stream.base, at)
             stream.advance(at)
             at = 0
             continue
         if state == _ABSURD:
-            dissector.leave(octets)
+            dissector.leave(octets, stream.base, at)
             stream.advance(at, limits.RESYNC_OCTETS + limits.RECORD_OCTETS + 2 * header)
             octets, at = stream.octets, 0
         elif at == len(octets):

@@ -322,12 +322,12 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
         if ended == _FULL:
             continue
         if ended == _MORE and not stream.final:
-            dissector.leave(octets)
+            dissector.leave(octets, stream.base, at)
             stream.advance(at)
             at = 0
             continue
         if ended == _ABSURD:
-            dissector.leave(octets)
+            dissector.leave(octets, stream.base, at)
             stream.advance(at, limits.RESYNC_OCTETS + longest)
             octets, at = stream.octets, 0
         elif at == len(octets):
