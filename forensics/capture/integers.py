@@ -11,6 +11,12 @@ import numpy as np
 
 from forensics.wire.jit import kernel
 
+# An unsigned index cannot count from the end of an array: with one the compiler merges the reads
+# of neighbouring octets into a single load.
+_1: Final = np.uint64(1)
+_2: Final = np.uint64(2)
+_3: Final = np.uint64(3)
+
 
 @kernel
 def int64(value: Any) -> int:
@@ -21,25 +27,31 @@ def int64(value: Any) -> int:
 @kernel
 def be16(octets: Any, at: int) -> int:
     """Read 16 bits in network order."""
-    return (int64(octets[at]) << 8) | int64(octets[at + 1])
+    place = np.uint64(at)
+    return (int64(octets[place]) << 8) | int64(octets[place + _1])
 
 
 @kernel
 def be32(octets: Any, at: int) -> int:
     """Read 32 bits in network order, as a non-negative int64."""
-    return (be16(octets, at) << 16) | be16(octets, at + 2)
+    place = np.uint64(at)
+    high = (int64(octets[place]) << 24) | (int64(octets[place + _1]) << 16)
+    return high | (int64(octets[place + _2]) << 8) | int64(octets[place + _3])
 
 
 @kernel
 def le16(octets: Any, at: int) -> int:
     """Read 16 bits, least octet first."""
-    return int64(octets[at]) | (int64(octets[at + 1]) << 8)
+    place = np.uint64(at)
+    return int64(octets[place]) | (int64(octets[place + _1]) << 8)
 
 
 @kernel
 def le32(octets: Any, at: int) -> int:
     """Read 32 bits, least octet first, as a non-negative int64."""
-    return le16(octets, at) | (le16(octets, at + 2) << 16)
+    place = np.uint64(at)
+    low = int64(octets[place]) | (int64(octets[place + _1]) << 8)
+    return low | (int64(octets[place + _2]) << 16) | (int64(octets[place + _3]) << 24)
 
 
 @kernel

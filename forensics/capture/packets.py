@@ -151,14 +151,19 @@ def _segment_octets(octets: Any, at: int, end: int, stop: int, bitmap: Any) -> i
 
 
 @kernel
-def _put_address(octets: Any, at: int, size: int, target: Any, row: int) -> None:
-    """Write an address into a zeroed row of 16 octets, IPv4 as ::ffff:a.b.c.d (RFC 4291)."""
-    first = 16 - size
-    if size == 4:
-        target[row, 10] = 255
-        target[row, 11] = 255
-    for i in range(size):
-        target[row, first + i] = octets[at + i]
+def _put_ipv4(octets: Any, at: int, target: Any, row: int) -> None:
+    """Write an IPv4 address into a zeroed row of 16 octets, as ::ffff:a.b.c.d (RFC 4291)."""
+    target[row, 10] = 255
+    target[row, 11] = 255
+    for i in range(4):
+        target[row, 12 + i] = octets[at + i]
+
+
+@kernel
+def _put_ipv6(octets: Any, at: int, target: Any, row: int) -> None:
+    """Write an IPv6 address into a row of 16 octets."""
+    for i in range(16):
+        target[row, i] = octets[at + i]
 
 
 @kernel
@@ -259,11 +264,11 @@ def dissect(
         captured[count] = held
         length[count] = full
         if octets[at] >> 4 == 4:
-            _put_address(octets, at + 12, 4, source, count)
-            _put_address(octets, at + 16, 4, destination, count)
+            _put_ipv4(octets, at + 12, source, count)
+            _put_ipv4(octets, at + 16, destination, count)
         else:
-            _put_address(octets, at + 8, 16, source, count)
-            _put_address(octets, at + 24, 16, destination, count)
+            _put_ipv6(octets, at + 8, source, count)
+            _put_ipv6(octets, at + 24, destination, count)
         source_port[count] = be16(octets, here)
         destination_port[count] = be16(octets, here + 2)
         flag = 0
