@@ -107,6 +107,10 @@ def judged(
         if asked is not None:
             accuses &= ~(stray & asked[place])
         outcome[accuses] = BAD
+        where = integers(batch["capture"]) << 32 | integers(batch["frame"])
+        if accuses.any():
+            section = integers(batch["section"])
+            rescue(outcome, status, where, catalog.family[signature] << 2 | section)
         acts = (flags & int(SightingFlag.AUTHORITY)) != 0
         forwards = (flags & int(SightingFlag.RA | SightingFlag.AA)) == int(SightingFlag.RA)
         yield Judged(
@@ -114,7 +118,7 @@ def judged(
             place=place,
             serial=integers(batch["serial"]),
             time=time,
-            where=integers(batch["capture"]) << 32 | integers(batch["frame"]),
+            where=where,
             side=np.where(~acts & (forwards | places.resolver[place]), RESOLVER, AUTHORITY),
             status=status,
             outcome=outcome,
@@ -124,6 +128,42 @@ def judged(
             paired=(flags & int(SightingFlag.DO_KNOWN)) != 0,
             stray=stray,
         )
+
+
+def rescue(
+    outcome: NDArray[np.uint8],
+    status: NDArray[np.uint8],
+    where: NDArray[np.int64],
+    rrset: NDArray[np.int64],
+) -> None:
+    """Take back accusations of RRsets that have another signature which is not bogus, in place.
+
+    An RRset is as good as the best of its RRSIGs (RFC 4035 5.3.3): in a double-signature roll one
+    of them may well be made by a key that is gone. Only when each of its signatures in a response
+    is bogus is the RRset so. A response's sightings never lie in two batches.
+
+    Args:
+        outcome: (N) GOOD, BAD or NEITHER; BAD becomes NEITHER where it is taken back.
+        status: (N) vocabulary.Status; takes that of the best signature there.
+        where: (N) the response.
+        rrset: (N) the RRset within its response.
+    """
+    concerned = np.flatnonzero(np.isin(where, np.unique(where[outcome == BAD])))
+    order = concerned[np.lexsort((rrset[concerned], where[concerned]))]
+    new = (np.diff(where[order]) != 0) | (np.diff(rrset[order]) != 0)
+    starts = np.flatnonzero(np.concatenate(([True], new)))
+    group = np.cumsum(np.concatenate(([False], new)))
+    # The order of the codes is SECURE, VALID, INSECURE, BOGUS, INDETERMINATE: the least is best,
+    # but for the last, which clears an accusation as well and is no more than "not known".
+    rank = np.where(status[order] == Status.INDETERMINATE, Status.INSECURE, status[order])
+    best = np.minimum.reduceat(rank, starts)[group]
+    known = np.minimum.reduceat(status[order], starts)[group]
+    saved = (outcome[order] == BAD) & (best != Status.BOGUS)
+    at = order[saved]
+    outcome[at] = NEITHER
+    status[at] = np.where(
+        known[saved] == Status.BOGUS, np.uint8(Status.INDETERMINATE), known[saved]
+    ).astype(np.uint8)
 
 
 def _mask(keep: NDArray[np.bool_]) -> Any:

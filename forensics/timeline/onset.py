@@ -317,6 +317,12 @@ def combine(found: list[Stratum]) -> Brackets:
             if stratum.last_good is not None
             and stratum.last_good.time < earliest.first_bad.time
             and stratum.side == earliest.side
+            and not (
+                # The other stratum went bad later: its last good may show the faulty state.
+                stratum.place == earliest.place
+                and earliest.state
+                and stratum.last_good.time >= earliest.divide
+            )
         ]
         begin = max(goods)[1] if goods else None
     recovered = all(stratum.first_good is not None for stratum in found)

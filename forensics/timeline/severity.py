@@ -55,6 +55,9 @@ def severity(side: int, found: Standing) -> str:
 def confidence(case: Case, strata: Sequence[Stratum], keys_at: frozenset[int]) -> str:
     """Give `strong` for two independent sightings, or one and the key set from the same place.
 
+    A DNSKEY RRset that does not verify is no second witness against itself: something on the way
+    may have altered it.
+
     Args:
         case: with its spells, which know how many verdicts were weak.
         strata: what went bad.
@@ -68,7 +71,10 @@ def confidence(case: Case, strata: Sequence[Stratum], keys_at: frozenset[int]) -
     }
     if firm >= 2 and len(frames) >= 2:
         return "strong"
-    same = any(stratum.place in keys_at for stratum in strata)
+    same = any(
+        stratum.place in keys_at and stratum.record_class != vocabulary.RecordClass.DNSKEY
+        for stratum in strata
+    )
     return "strong" if firm >= 1 and same else "weak"
 
 

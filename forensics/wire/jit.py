@@ -1,8 +1,8 @@
 """The kernel decorator, and where compiled kernels are kept.
 
-numba notices a change only in the file that defines a kernel, not in the kernels that it calls.
-So the cache folder is named by a digest over every source file of `wire/`, `capture/`,
-`transactions/` and `evidence/`: any change there starts an empty folder.
+numba notices a change only in the file that defines a kernel, not in the kernels that it calls nor
+in the constants that it freezes. So the cache folder is named by a digest over every source file
+that holds kernels or their constants: any change there starts an empty folder.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from numpy.typing import NDArray
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).resolve().parent.parent
-_KERNEL_FOLDERS = ("wire", "capture", "transactions", "evidence", "timeline")
+_KERNEL_SOURCES = ("wire", "capture", "transactions", "evidence", "timeline")
+_CONSTANTS = ("limits.py", "vocabulary.py")
 
 
 def _sources_digest() -> str:
     """Digest of every file that may hold a kernel, and of the compiler's version."""
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
-    for folder in _KERNEL_FOLDERS:
-        for path in sorted((_PACKAGE / folder).glob("*.py")):
-            digest.update(path.name.encode())
-            digest.update(path.read_bytes())
+    paths = [_PACKAGE / name for name in _CONSTANTS]
+    for folder in _KERNEL_SOURCES:
+        paths += sorted((_PACKAGE / folder).glob("*.py"))
+    for path in paths:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

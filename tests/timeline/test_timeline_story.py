@@ -568,3 +568,46 @@ def test_story_is_json() -> None:
     story = tell(outage().evidence())
     text = json.dumps([story.incidents, story.findings, story.events, story.series, story.triage])
     assert json.loads(text)[0] == story.incidents
+
+
+@pytest.mark.parametrize("other", ["secure", "valid", "insecure", "indeterminate"])
+@pytest.mark.parametrize("bad_first", [True, False])
+def test_an_rrset_is_as_good_as_its_best_signature(other: str, bad_first: bool) -> None:
+    """RFC 4035 5.3.3: a double-signed RRset whose second signature lost its key is no outage."""
+    scene = Scene()
+    place = scene.place("192.0.2.1")
+    bad = scene.bad("www.de.", 1, "de.", reason="dnskey-missing")
+    good = scene.sign("www.de.", 1, "de.", 2222)
+    scene.judge(good, other)
+    for step in range(4):
+        pair = (bad, good) if bad_first else (good, bad)
+        scene.see(pair[0], step, place)
+        scene.see(pair[1], step, place, together=True)
+    story = tell(scene.evidence())
+    assert story.incidents == []
+    assert story.statuses["bogus"] == 0
+    assert story.statuses[other] == 8
+
+
+def test_a_good_signature_saves_neither_other_rrsets_nor_other_responses() -> None:
+    scene = Scene()
+    place = scene.place("192.0.2.1")
+    bad = scene.bad("www.de.", 1, "de.")
+    worse = scene.bad("www.de.", 1, "de.", 2222)
+    other = scene.good("ftp.de.", 1, "de.")
+    same = scene.good("www.de.", 1, "de.", 3333)
+    scene.see(bad, 1, place)
+    scene.see(worse, 1, place, together=True)
+    scene.see(other, 1, place, together=True)
+    scene.see(same, 2, place)
+    story = tell(scene.evidence())
+    assert [row["zone"] for row in story.incidents] == ["de."]
+    assert story.statuses["bogus"] == 2
+
+
+def test_a_dnskey_rrset_is_no_witness_against_itself() -> None:
+    scene = Scene()
+    place = scene.place("192.0.2.1")
+    scene.see(scene.bad("de.", DNSKEY, "de."), 5, place)
+    scene.keys("de.", DNSKEY, place, 5, 5, [KSK], [2222])
+    assert tell(scene.evidence()).incidents[0]["confidence"] == "weak"

@@ -136,10 +136,18 @@ class Scene:
         return number
 
     def see(
-        self, signature: int, at: float, place: int, *, serial: int = 0, flags: int = AUTHORITY
+        self,
+        signature: int,
+        at: float,
+        place: int,
+        *,
+        serial: int = 0,
+        flags: int = AUTHORITY,
+        together: bool = False,
     ) -> int:
-        """See a signature in a response of its own; returns the frame."""
-        self._pass(ns(at))
+        """See a signature in a response of its own, or in the last one; returns the frame."""
+        if not together:
+            self._pass(ns(at))
         self.rows["sightings"].append(
             {
                 "signature": signature,
