@@ -241,6 +241,7 @@ class _Writing:
         self.sighted = 0
         self._named = named
         self._reuse = reuse
+        self._room: Any = None
         self._transactions = TableWriter(folder, "transactions")
         self._sightings = TableWriter(folder, "sightings")
         self._worker = _Worker("writer")
@@ -255,9 +256,11 @@ class _Writing:
         self._worker.put(self._sightings.write, rows)
 
     def _write_transactions(self, batch: Any) -> None:
-        from forensics.transactions.columns import to_arrow
+        from forensics.transactions.columns import room, to_arrow
 
-        rows, pairings = to_arrow(batch, self._named)
+        if self._room is None:
+            self._room = room()
+        rows, pairings = to_arrow(batch, self._named, self._room)
         self._reuse(batch)
         self.pairings += pairings
         self._transactions.write(rows)

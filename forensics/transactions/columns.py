@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.transactions.rows import Batch
+from forensics.transactions.numbers import Numbers, number, numbers
+from forensics.transactions.rows import CAPACITY, Batch
 from forensics.vocabulary import DNSTAP_KINDS, PAIRINGS, ROLES, TRANSPORTS, VANTAGES, Role, Vantage
 from forensics.wire.intern import COUNT, Interner, lengths
 from forensics.wire.jit import lean_kernel
@@ -24,13 +25,10 @@ class Out(NamedTuple):
     query_frame: NDArray[np.uint32]
     response_capture: NDArray[np.uint16]
     response_frame: NDArray[np.uint32]
-    client: NDArray[np.int32]
-    server: NDArray[np.int32]
     client_port: NDArray[np.uint16]
     server_port: NDArray[np.uint16]
     transport: NDArray[np.int32]
     id: NDArray[np.uint16]
-    qname: NDArray[np.int32]
     qtype: NDArray[np.uint16]
     qclass: NDArray[np.uint16]
     opcode: NDArray[np.uint8]
@@ -62,10 +60,7 @@ _KINDS: Final = {
     "opcode": np.uint8,
     **dict.fromkeys(
         (
-            "client",
-            "server",
             "transport",
-            "qname",
             "ede_text",
             "nsid",
             "pairing",
@@ -84,10 +79,11 @@ _BIT_ROWS: Final = 17
 
 
 @lean_kernel
-def _columns(rows: Any, status: Any, count: Any, roles: Any, out: Any) -> Any:
+def _columns(rows: Any, status: Any, count: Any, servers: Any, roles: Any, out: Any) -> Any:
     """Write the closed rows among the first `count`; give how many.
 
-    `roles`: uint8 vocabulary.Role of each server number that the user named, 0: not named.
+    `servers`: int32 number of the server of each closed row; `roles`: uint8 vocabulary.Role of
+    each server number that the user named, 0: not named.
     """
     to = 0
     bits = out.scratch
@@ -106,13 +102,10 @@ def _columns(rows: Any, status: Any, count: Any, roles: Any, out: Any) -> Any:
         out.query_frame[to] = entry.query_frame
         out.response_capture[to] = entry.response_capture
         out.response_frame[to] = entry.response_frame
-        out.client[to] = entry.client
-        out.server[to] = entry.server
         out.client_port[to] = np.uint16(session & np.uint64(0xFFFF))
         out.server_port[to] = np.uint16((session >> np.uint64(16)) & np.uint64(0xFFFF))
         out.id[to] = np.uint16((session >> np.uint64(32)) & np.uint64(0xFFFF))
         out.transport[to] = np.int32((session >> np.uint64(48)) & np.uint64(0xFF))
-        out.qname[to] = entry.name
         out.qtype[to] = entry.qtype
         out.qclass[to] = entry.qclass
         out.opcode[to] = (flags >> 11) & 15
@@ -126,7 +119,7 @@ def _columns(rows: Any, status: Any, count: Any, roles: Any, out: Any) -> Any:
         out.query_size[to] = entry.query_size
         out.response_size[to] = entry.response_size
         out.pairing[to] = entry.pairing
-        role = roles[entry.server]
+        role = roles[servers[to]]
         vantage: Any = np.int64(entry.vantage)
         if role == 1:
             vantage = 2
@@ -211,13 +204,22 @@ _BOOLEANS: Final = {
 }
 
 
-def _room(count: int) -> Out:
-    """Allocate columns for `count` rows."""
-    bits = np.empty((_BIT_ROWS, (count + 7) // 8 + 64), np.uint8)
-    values: list[Any] = [np.empty(count, _KINDS.get(name, np.uint16)) for name in Out._fields[:-4]]
+class Room(NamedTuple):
+    """Where `to_arrow` works; to be used again, which saves the pages."""
+
+    out: Out
+    numbers: Numbers
+
+
+def room() -> Room:
+    """Make room for the largest batch. Memory is touched only as it is used."""
+    bits = np.empty((_BIT_ROWS, (CAPACITY + 7) // 8 + 64), np.uint8)
+    values: list[Any] = [
+        np.empty(CAPACITY, _KINDS.get(name, np.uint16)) for name in Out._fields[:-4]
+    ]
     scratch = np.zeros(_BIT_ROWS, np.int64)
     values += [scratch, bits, np.zeros(9, np.int64), np.zeros(len(PAIRINGS), np.int64)]
-    return Out(*values)
+    return Room(Out(*values), numbers())
 
 
 def _strings_of(interned: Interner, write: Any) -> Any:
@@ -225,25 +227,27 @@ def _strings_of(interned: Interner, write: Any) -> Any:
     return write(interned.arena, interned.starts[: interned.state[COUNT]], lengths(interned))
 
 
-def _named_roles(batch: Batch, named: dict[bytes, Role]) -> NDArray[np.uint8]:
+def _named_roles(servers: Interner, named: dict[bytes, Role]) -> NDArray[np.uint8]:
     """Look up which of a batch's servers the user has named."""
-    count = int(batch.servers.state[COUNT])
+    count = int(servers.state[COUNT])
     roles = np.zeros(count, np.uint8)
     if named:
-        arena = batch.servers.arena
-        for number in range(count):
-            start = int(batch.servers.starts[number])
-            address = arena[start : start + 16].tobytes()
-            roles[number] = named.get(address, Role.UNKNOWN)
+        for server in range(count):
+            start = int(servers.starts[server])
+            address = servers.arena[start : start + 16].tobytes()
+            roles[server] = named.get(address, Role.UNKNOWN)
     return roles
 
 
-def to_arrow(batch: Batch, named: dict[bytes, Role]) -> tuple[Any, NDArray[np.int64]]:
+def to_arrow(
+    batch: Batch, named: dict[bytes, Role], used: Room | None = None
+) -> tuple[Any, NDArray[np.int64]]:
     """Turn the closed rows of a batch into a record batch of `schemas.TRANSACTIONS`.
 
     Args:
         batch: rows and strings; nothing in it is kept.
         named: roles that the user gave, by packed address (`places.packed`).
+        used: where to work; the record batch lives there, until the next call.
 
     Returns:
         The record batch, and how many rows have each pairing state (int64, by number).
@@ -255,14 +259,18 @@ def to_arrow(batch: Batch, named: dict[bytes, Role]) -> tuple[Any, NDArray[np.in
     assert (Vantage.CLIENT, Vantage.UPSTREAM) == (1, 2)
     assert (Role.SERVER, Role.RESOLVER) == (1, 2)
     assert len(VANTAGES) == len(ROLES)
-    out = _room(batch.count)
-    count = _columns(batch.rows, batch.status, batch.count, _named_roles(batch, named), out)
+    out, ids = room() if used is None else used
+    number(batch, ids)
+    out.scratch.fill(0)
+    out.pairings.fill(0)
+    roles = _named_roles(ids.servers, named)
+    count = _columns(batch.rows, batch.status, batch.count, ids.server, roles, out)
     texts = _strings_of(batch.texts, octet_texts)
     dictionaries = {
-        "client": _strings_of(batch.clients, address_texts),
-        "server": _strings_of(batch.servers, address_texts),
+        "client": _strings_of(ids.clients, address_texts),
+        "server": _strings_of(ids.servers, address_texts),
         "transport": pa.array(TRANSPORTS, pa.string()),
-        "qname": _strings_of(batch.names, name_texts),
+        "qname": _strings_of(ids.names, name_texts),
         "ede_text": texts,
         "nsid": texts,
         "pairing": pa.array(PAIRINGS, pa.string()),
@@ -270,6 +278,7 @@ def to_arrow(batch: Batch, named: dict[bytes, Role]) -> tuple[Any, NDArray[np.in
         "kind": pa.array(DNSTAP_KINDS, pa.string()),
         "identity": pa.array(batch.identities, pa.string()),
     }
+    numbered = {"client": ids.client, "server": ids.server, "qname": ids.name}
     arrays = []
     for field in TRANSACTIONS:
         known = _VALIDITY.get(field.name)
@@ -277,6 +286,8 @@ def to_arrow(batch: Batch, named: dict[bytes, Role]) -> tuple[Any, NDArray[np.in
         validity = pa.py_buffer(out.bits[known]) if known is not None and nulls else None
         if field.name in _BOOLEANS:
             data = pa.py_buffer(out.bits[_BOOLEANS[field.name]])
+        elif field.name in numbered:
+            data = pa.py_buffer(numbered[field.name])
         else:
             data = pa.py_buffer(getattr(out, field.name))
         if field.name in dictionaries:
@@ -286,4 +297,4 @@ def to_arrow(batch: Batch, named: dict[bytes, Role]) -> tuple[Any, NDArray[np.in
         else:
             array = pa.Array.from_buffers(field.type, count, [validity, data], nulls)
         arrays.append(array)
-    return pa.RecordBatch.from_arrays(arrays, schema=TRANSACTIONS), out.pairings
+    return pa.RecordBatch.from_arrays(arrays, schema=TRANSACTIONS), out.pairings.copy()

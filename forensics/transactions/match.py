@@ -11,7 +11,9 @@ matched by the rest. Every message ends in exactly one row:
 - a response without query waits `limits.SKEW_TIMEOUT` for a query that was written after it, then
   it is *unsolicited*; after an answered query it is a *duplicate*.
 
-The state persists from block to block and from file to file; where a block ends changes nothing.
+What the halves share is hashed for some messages ahead, so that the memory which the search will
+need is already on its way. The state persists from block to block and from file to file; where a
+block ends changes nothing.
 """
 
 from __future__ import annotations
@@ -20,50 +22,44 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forensics import limits
 from forensics.transactions.places import Places, find_place, place_of
-from forensics.transactions.rows import Batch, carry
+from forensics.transactions.rows import NAME_OCTETS, Batch, carry, keep_name
+from forensics.transactions.waiting import (
+    AHEAD,
+    EVICTED,
+    OPEN,
+    PROBES,
+    QUERY_HEAD,
+    RESPONSE_HEAD,
+    ROWS,
+    answered_key,
+    answered_set,
+    close,
+    enter,
+    evict,
+    insert,
+    is_answered,
+    key_of,
+    rebuild,
+    remember,
+    remove,
+    session_of,
+    waiting,
+)
 from forensics.wire.blocks import MessageBlock, Parsed
-from forensics.wire.intern import append, find, intern, prefetch_slot, prefetch_string
-from forensics.wire.jit import lean_kernel
-from forensics.wire.words import address_hash, finished, mixed, octets_hash, prefetch
-
-_SLOTS: Final = 4 * limits.OPEN_TRANSACTIONS
-_FIRST_SLOTS: Final = 1 << 12
-_FREE, _GONE = -1, -2
-
-# Numbers in `Table.state`
-_ROWS, _QUERY_HEAD, _RESPONSE_HEAD, _OPEN, _MASK, _DEAD, _EVICTED, _IDENTITY = range(8)
+from forensics.wire.intern import intern
+from forensics.wire.jit import inlined_kernel, lean_kernel
+from forensics.wire.words import address_hash, le64, octets_hash, prefetch
 
 _QUERY_TIMEOUT: Final = limits.QUERY_TIMEOUT
 _LATE_TIMEOUT: Final = limits.LATE_TIMEOUT
 _SKEW_TIMEOUT: Final = limits.SKEW_TIMEOUT
 _OPEN_MOST: Final = limits.OPEN_TRANSACTIONS
-_SETS: Final = limits.ANSWERED_KEPT // 4
 _EXTRA_TEXT: Final = limits.EXTRA_TEXT_OCTETS
 _NSID: Final = limits.NSID_OCTETS
-_PROBES: Final = 256
-_AHEAD: Final = 16
-
-
-class Table(NamedTuple):
-    """Open transactions by session, and the answered ones of late.
-
-    Attributes:
-        slots: int64, tag << 32 | row; -1: free, -2: was in use.
-        state: int64: rows in use, first row that may be an open query, first that may be an open
-            response, open rows, slot mask, slots that were in use, evicted rows.
-        answered: uint64, answered transactions in sets of four: four keys, then the times of
-            their responses, so that a set is one cache line.
-        scratch: int64, room for the rows of all open transactions.
-    """
-
-    slots: NDArray[np.int64]
-    state: NDArray[np.int64]
-    answered: NDArray[np.uint64]
-    scratch: NDArray[np.int64]
+_NAMES_MOST: Final = NAME_OCTETS - 256
 
 
 class Columns(NamedTuple):
@@ -106,175 +102,35 @@ class Columns(NamedTuple):
     do_asked: Any
 
 
-class Strings(NamedTuple):
-    """The interners of a batch."""
-
-    clients: Any
-    servers: Any
-    names: Any
-    texts: Any
-
-
-@lean_kernel
-def _session(asks_port: Any, serves_port: Any, id_: Any, transport: Any, kind: Any) -> Any:
-    """Join ports, id, transport and dnstap family, as `rows.ROW` says."""
-    return (
-        asks_port
-        | (serves_port << np.uint64(16))
-        | (np.uint64(id_) << np.uint64(32))
-        | (np.uint64(transport) << np.uint64(48))
-        | (np.uint64((np.int64(kind) + 1) >> 1) << np.uint64(56))
-    )
-
-
-@lean_kernel
-def _session_hash(client: Any, server: Any, session: Any, identity: Any) -> Any:
-    """Hash a session by the numbers that the batch gives to its addresses."""
-    ends = np.uint64(client) | (np.uint64(server) << np.uint64(32))
-    state = mixed(mixed(ends, session), np.uint64(identity + 1))
-    return finished(state)
-
-
-@lean_kernel
-def _insert(slots: Any, state: Any, hashed: Any, row: Any) -> Any:
-    """Enter a row by its session; False: no slot near its place is free."""
-    mask = state[4]
-    slot = np.int64(hashed & np.uint64(mask))
-    tag = np.int64(hashed >> np.uint64(33))
-    for _ in range(_PROBES):
-        if slots[slot] < 0:
-            if slots[slot] == -2:
-                state[5] -= 1
-            slots[slot] = (tag << 32) | row
-            return True
-        slot = (slot + 1) & mask
-    return False
-
-
-@lean_kernel
-def _remove(slots: Any, state: Any, hashed: Any, row: Any) -> None:
-    """Take a row out. Its slot stays marked, so that searches run on past it."""
-    mask = state[4]
-    slot = np.int64(hashed & np.uint64(mask))
-    for _ in range(_PROBES):
-        entry = slots[slot]
-        if entry == -1:
-            return
-        if entry >= 0 and (entry & 0xFFFFFFFF) == row:
-            if slots[(slot + 1) & mask] == -1:
-                slots[slot] = -1
-            else:
-                slots[slot] = -2
-                state[5] += 1
-            return
-        slot = (slot + 1) & mask
-
-
-@lean_kernel
-def _rebuild(slots: Any, state: Any, rows: Any, status: Any, entered: Any) -> None:
-    """Enter all open rows anew into a table of the right size; `entered` is scratch."""
-    count = 0
-    for slot in range(state[4] + 1):
-        if slots[slot] >= 0 and count < len(entered):
-            entered[count] = slots[slot] & 0xFFFFFFFF
-            count += 1
-    _enter(slots, state, rows, status, entered[:count])
-
-
-@lean_kernel
-def _enter(slots: Any, state: Any, rows: Any, status: Any, entered: Any) -> None:
-    """Enter these rows into an empty table; one that finds no slot is closed."""
-    size = _FIRST_SLOTS
-    while size < 4 * (len(entered) + 1) and size < len(slots):
-        size *= 2
-    slots[:size] = -1
-    state[3] = len(entered)
-    state[4] = size - 1
-    state[5] = 0
-    for row in entered:
-        entry = rows[row]
-        hashed = _session_hash(entry.client, entry.server, entry.session, entry.identity)
-        if not _insert(slots, state, hashed, row):
-            status[row] = 0
-            state[3] -= 1
-            state[6] += 1
-
-
-@lean_kernel
-def _close(slots: Any, state: Any, rows: Any, status: Any, row: Any) -> None:
-    """Close an open row and take it out of the table."""
-    entry = rows[row]
-    status[row] = 0
-    state[3] -= 1
-    hashed = _session_hash(entry.client, entry.server, entry.session, entry.identity)
-    _remove(slots, state, hashed, row)
-
-
-@lean_kernel
+@inlined_kernel
 def _expire(slots: Any, state: Any, rows: Any, status: Any, now: Any) -> None:
     """Close what has waited too long by the time of the message at hand.
 
     A time that lies far *behind* an open row's counts as well: after a step of the clock nothing
     may wait for ever.
     """
+    count = state[0]
     row = state[1]
-    while row < state[0]:
+    while row < count:
         if status[row] == 1:
             waited = now - rows[row].time
             if -_LATE_TIMEOUT <= waited <= _LATE_TIMEOUT:
                 break
-            _close(slots, state, rows, status, row)
+            close(slots, state, rows, status, row)
         row += 1
     state[1] = row
     row = state[2]
-    while row < state[0]:
+    while row < count:
         if status[row] == 2:
             waited = now - rows[row].time
             if -_QUERY_TIMEOUT <= waited <= _SKEW_TIMEOUT:
                 break
-            _close(slots, state, rows, status, row)
+            close(slots, state, rows, status, row)
         row += 1
     state[2] = row
 
 
-@lean_kernel
-def _evict(slots: Any, state: Any, rows: Any, status: Any) -> None:
-    """Close the oldest open row."""
-    row = min(state[1], state[2])
-    while row < state[0] and status[row] == 0:
-        row += 1
-    if row < state[0]:
-        _close(slots, state, rows, status, row)
-        state[6] += 1
-
-
-@lean_kernel
-def _is_answered(answered: Any, key: Any, now: Any) -> Any:
-    """Whether a transaction with this key was answered within the query timeout."""
-    first = 8 * np.int64(key & np.uint64(_SETS - 1))
-    for slot in range(first, first + 4):
-        if answered[slot] == key:
-            waited = now - np.int64(answered[slot + 4])
-            return -_QUERY_TIMEOUT <= waited <= _QUERY_TIMEOUT
-    return False
-
-
-@lean_kernel
-def _remember(answered: Any, key: Any, now: Any) -> None:
-    """Remember an answered transaction; the oldest of its set gives way."""
-    first = 8 * np.int64(key & np.uint64(_SETS - 1))
-    chosen: Any = first
-    for slot in range(first, first + 4):
-        if answered[slot] == key or answered[slot] == np.uint64(0):
-            chosen = slot
-            break
-        if np.int64(answered[slot + 4]) < np.int64(answered[chosen + 4]):
-            chosen = slot
-    answered[chosen] = key
-    answered[chosen + 4] = np.uint64(now)
-
-
-@lean_kernel
+@inlined_kernel
 def _vantage(kind: Any, flags: Any) -> Any:
     """Tell the side of a response (vocabulary.Vantage): dnstap says it, else AA and RA."""
     aa = (flags & 0x0400) != 0
@@ -291,13 +147,13 @@ def _vantage(kind: Any, flags: Any) -> Any:
 
 
 @lean_kernel
-def _key(
-    asks_hash: Any, serves_hash: Any, session: Any, name_hash: Any, qtype: Any, identity: Any
-) -> Any:
-    """Hash an answered transaction by its octets: the numbers of addresses end with their batch."""
-    key = mixed(mixed(asks_hash, serves_hash), session)
-    key = mixed(key, name_hash + np.uint64(qtype))
-    return finished(mixed(key, np.uint64(identity + 1)))
+def _text(texts: Any, octets: Any, start: Any, length: Any) -> Any:
+    """Intern EXTRA-TEXT or NSID octets; -1: no room."""
+    slots, hashes, starts, arena, state = texts
+    hashed = octets_hash(octets, start, length)
+    return np.int32(
+        intern(slots, hashes, starts, arena, state, hashed, octets, start, length, False)
+    )
 
 
 @lean_kernel
@@ -308,7 +164,9 @@ def _match(
     rows: Any,
     status: Any,
     row_limit: Any,
-    strings: Any,
+    names: Any,
+    texts: Any,
+    nsids: Any,
     table: Any,
     places: Any,
 ) -> Any:
@@ -356,111 +214,66 @@ def _match(
         do_known,
         do_asked,
     ) = columns[12:]
-    client_slots, client_hashes, client_starts, client_arena, client_state = strings.clients
-    server_slots, server_hashes, server_starts, server_arena, server_state = strings.servers
-    name_slots, name_table, name_starts, name_arena, name_state = strings.names
-    text_slots, text_hashes, text_starts, text_arena, text_state = strings.texts
-    slots, state, answered, scratch = table
+    slots, state, answered, entered, keys = table
     place_slots, place_hashes, place_addresses, _, place_lengths = places[:5]
     authority, recursive, referrals = places[5:8]
+    text_state = texts.state
     texts_most = text_state[4] - _EXTRA_TEXT - _NSID
-    names_most = name_state[4] - 256
 
+    ready = first
+    begun = first
     for at in range(first, len(time)):
-        # memory is asked for some messages ahead: waiting for it is most of the cost
-        ahead = at + _AHEAD
-        if ahead < len(time):
-            asks_hash = address_hash(source, 16 * ahead)
-            serves_hash = address_hash(destination, 16 * ahead)
-            if header_flags[ahead] & 0x8000:
-                asks_hash, serves_hash = serves_hash, asks_hash
-                prefetch(octets, nsid_start[ahead])
-                session = _session(
-                    np.uint64(destination_port[ahead]),
-                    np.uint64(source_port[ahead]),
-                    ids[ahead],
-                    transport[ahead],
-                    kinds[ahead],
-                )
-                key = _key(
-                    asks_hash,
-                    serves_hash,
-                    session,
-                    name_hashes[ahead],
-                    qtypes[ahead],
-                    np.int64(identities[ahead]),
-                )
-                prefetch(answered, 8 * np.int64(key & np.uint64(_SETS - 1)))
-            else:
-                prefetch_slot(name_slots, name_state[1], name_hashes[ahead])
-                prefetch(octets, name_start[ahead])
-            prefetch_slot(client_slots, client_state[1], asks_hash)
-            ahead = at + _AHEAD // 2
-            if header_flags[ahead] & 0x8000:
-                asks_hash = address_hash(destination, 16 * ahead)
-            else:
-                asks_hash = address_hash(source, 16 * ahead)
-                prefetch_string(name_slots, name_arena, name_state[1], name_hashes[ahead])
-            prefetch_string(client_slots, client_arena, client_state[1], asks_hash)
+        if at == ready:
+            ready = min(at + AHEAD, len(time))
+            for ahead in range(at, ready):
+                asks = le64(source, 16 * ahead)
+                asks_low = le64(source, 16 * ahead + 8)
+                serves = le64(destination, 16 * ahead)
+                serves_low = le64(destination, 16 * ahead + 8)
+                kind = np.int64(kinds[ahead])
+                asks_port = source_port[ahead]
+                serves_port = destination_port[ahead]
+                is_response = (header_flags[ahead] & 0x8000) != 0 if kind == 0 else (kind & 1) == 0
+                if is_response:
+                    asks, asks_low, serves, serves_low = serves, serves_low, asks, asks_low
+                    asks_port, serves_port = serves_port, asks_port
+                session = session_of(asks_port, serves_port, ids[ahead], transport[ahead], kind)
+                key = key_of(asks, asks_low, serves, serves_low, session, identities[ahead])
+                keys[ahead - at] = key
+                prefetch(slots, np.int64(key & np.uint64(state[4])))
+                if is_response:
+                    key = answered_key(key, name_hashes[ahead], qtypes[ahead])
+                    prefetch(answered, answered_set(key))
+                    prefetch(octets, nsid_start[ahead])
+                else:
+                    prefetch(octets, name_start[ahead])
+            begun = at
         count = state[0]
-        if count >= row_limit or name_state[2] > names_most or text_state[2] > texts_most:
+        if count >= row_limit or state[7] > _NAMES_MOST or text_state[2] > texts_most:
             return at
         now = time[at]
         _expire(slots, state, rows, status, now)
         if state[3] >= _OPEN_MOST:
-            _evict(slots, state, rows, status)
+            evict(slots, state, rows, status)
         if 2 * (state[3] + state[5]) > state[4]:
-            _rebuild(slots, state, rows, status, scratch)
+            rebuild(slots, state, rows, status, entered)
 
         flags = np.int64(header_flags[at])
         kind = np.int64(kinds[at])
         is_response = (flags & 0x8000) != 0 if kind == 0 else (kind & 1) == 0
-        asks_port = np.uint64(source_port[at])
-        serves_port = np.uint64(destination_port[at])
-        from_hash = address_hash(source, 16 * at)
-        to_hash = address_hash(destination, 16 * at)
-        asks, asks_hash, serves, serves_hash = source, from_hash, destination, to_hash
+        asks = le64(source, 16 * at)
+        asks_low = le64(source, 16 * at + 8)
+        serves = le64(destination, 16 * at)
+        serves_low = le64(destination, 16 * at + 8)
+        asks_port = source_port[at]
+        serves_port = destination_port[at]
         if is_response:
-            asks, asks_hash, serves, serves_hash = destination, to_hash, source, from_hash
+            asks, asks_low, serves, serves_low = serves, serves_low, asks, asks_low
             asks_port, serves_port = serves_port, asks_port
-        client = find(
-            client_slots, client_arena, client_state[1], asks_hash, asks, 16 * at, 16, False
-        )
-        if client < 0:
-            client = append(
-                client_slots,
-                client_hashes,
-                client_starts,
-                client_arena,
-                client_state,
-                asks_hash,
-                asks,
-                16 * at,
-                16,
-                False,
-            )
-        server = find(
-            server_slots, server_arena, server_state[1], serves_hash, serves, 16 * at, 16, False
-        )
-        if server < 0:
-            server = append(
-                server_slots,
-                server_hashes,
-                server_starts,
-                server_arena,
-                server_state,
-                serves_hash,
-                serves,
-                16 * at,
-                16,
-                False,
-            )
-        if client < 0 or server < 0:
-            return at  # only a flood of chosen collisions fills these before the rows are full
-        session = _session(asks_port, serves_port, ids[at], transport[at], kind)
+        session = session_of(asks_port, serves_port, ids[at], transport[at], kind)
         identity = np.int64(identities[at])
-        hashed = _session_hash(client, server, session, identity)
-        asked = name_length[at] > 0
+        key = keys[at - begun]
+        asked = 0 < name_length[at] < 256
         name_hash = name_hashes[at]
         qtype = qtypes[at]
         qclass = qclasses[at]
@@ -469,6 +282,7 @@ def _match(
         vantage = np.int64(0)
         if is_response:
             nsid_octets = np.int64(nsid_length[at])
+            from_hash = address_hash(source, 16 * at)
             place = np.int64(-1)
             if nsid_octets == 0:
                 place = find_place(
@@ -502,12 +316,12 @@ def _match(
 
         # the search for the other half, or for the same query before
         mask = state[4]
-        slot = np.int64(hashed & np.uint64(mask))
-        tag = np.int64(hashed >> np.uint64(33))
+        slot = np.int64(key & np.uint64(mask))
+        tag = np.int64(key >> np.uint64(33))
         found = np.int64(-1)
         stale = np.int64(-1)
         again = np.int64(-1)
-        for _ in range(_PROBES):
+        for _ in range(PROBES):
             held = slots[slot]
             slot = (slot + 1) & mask
             if held == -1:
@@ -518,8 +332,10 @@ def _match(
             entry = rows[row]
             if (
                 entry.session != session
-                or entry.client != client
-                or entry.server != server
+                or entry.asks != asks
+                or entry.asks_low != asks_low
+                or entry.serves != serves
+                or entry.serves_low != serves_low
                 or entry.identity != identity
             ):
                 continue
@@ -544,7 +360,7 @@ def _match(
                 else:
                     stale = row
         if not is_response and again < 0 and stale >= 0:
-            _close(slots, state, rows, status, stale)
+            close(slots, state, rows, status, stale)
         paired = found >= 0 and (is_response or again < 0)
 
         if not paired:
@@ -555,8 +371,10 @@ def _match(
             entry.session = session
             entry.query_frame = 0
             entry.response_frame = 0
-            entry.client = client
-            entry.server = server
+            entry.asks = asks
+            entry.asks_low = asks_low
+            entry.serves = serves
+            entry.serves_low = serves_low
             entry.ede_text = -1
             entry.nsid = -1
             entry.identity = identity
@@ -573,7 +391,6 @@ def _match(
             entry.edns_size = 0
             entry.kind = kind
             entry.vantage = vantage
-            entry.spare = 0
         else:
             entry = rows[found]
         has = np.int64(entry.has) if paired else np.int64(0)
@@ -582,20 +399,14 @@ def _match(
             entry.qtype = qtype
             entry.qclass = qclass
             entry.name = -1
+            entry.name_length = 0
             if asked:
                 has |= 4
-                entry.name = intern(
-                    name_slots,
-                    name_table,
-                    name_starts,
-                    name_arena,
-                    name_state,
-                    name_hash,
-                    octets,
-                    name_start[at],
-                    np.int64(name_length[at]),
-                    True,
-                )
+                length: Any = np.int64(name_length[at])
+                entry.name = state[7]
+                entry.name_length = length
+                keep_name(names, state[7], octets, name_start[at], length)
+                state[7] += length
         do_known[at] = paired and is_response
         do_asked[at] = paired and is_response and (has & 16) != 0
 
@@ -617,34 +428,17 @@ def _match(
             if ede[at] >= 0:
                 has |= 64
                 entry.ede = ede[at]
-                length: Any = min(np.int64(ede_length[at]), _EXTRA_TEXT)
+                length = min(np.int64(ede_length[at]), _EXTRA_TEXT)
                 if length > 0:
-                    entry.ede_text = intern(
-                        text_slots,
-                        text_hashes,
-                        text_starts,
-                        text_arena,
-                        text_state,
-                        octets_hash(octets, ede_start[at], length),
-                        octets,
-                        ede_start[at],
-                        length,
-                        False,
-                    )
+                    entry.ede_text = _text(texts, octets, ede_start[at], length)
             length = min(np.int64(nsid_length[at]), _NSID)
             if length > 0:
-                entry.nsid = intern(
-                    text_slots,
-                    text_hashes,
-                    text_starts,
-                    text_arena,
-                    text_state,
-                    octets_hash(octets, nsid_start[at], length),
-                    octets,
-                    nsid_start[at],
-                    length,
-                    False,
-                )
+                # a place has one NSID; only place 0, *other*, has many
+                text = nsids[place] if place > 0 else np.int32(-1)
+                if text < 0:
+                    text = _text(texts, octets, nsid_start[at], length)
+                    nsids[place] = text
+                entry.nsid = text
             if not paired and kind > 0 and other_time[at] > 0:
                 entry.latency = now - other_time[at]
                 has |= 128
@@ -662,21 +456,21 @@ def _match(
                 if dnssec_ok[at]:
                     has |= 16
 
-        key = np.uint64(0)
+        exchange = np.uint64(0)
         if paired or is_response:
-            key = _key(asks_hash, serves_hash, session, name_hash, qtype, identity)
+            exchange = answered_key(key, name_hash, qtype)
         if paired:
             entry.latency = latency
             has |= 128
             entry.pairing = 3 if latency > _QUERY_TIMEOUT else 0
             status[found] = 0
             state[3] -= 1
-            _remove(slots, state, hashed, found)
-            _remember(answered, key, answered_time)
+            remove(slots, state, key, found)
+            remember(answered, exchange, answered_time)
         else:
             waits = 0
             if is_response:
-                if _is_answered(answered, key, now):
+                if is_answered(answered, exchange, now):
                     entry.pairing = 4
                 else:
                     entry.pairing = 2
@@ -686,7 +480,7 @@ def _match(
             else:
                 entry.pairing = 1
                 waits = 1
-            if waits and _insert(slots, state, hashed, count):
+            if waits and insert(slots, state, key, count):
                 state[3] += 1
             else:
                 waits = 0
@@ -707,14 +501,7 @@ class Matcher:
 
     def __init__(self, places: Places) -> None:
         self.places = places
-        self._table = Table(
-            np.empty(_SLOTS, np.int64),
-            np.zeros(8, np.int64),
-            np.zeros(2 * limits.ANSWERED_KEPT, np.uint64),
-            np.empty(limits.OPEN_TRANSACTIONS + 1, np.int64),
-        )
-        self._table.slots[:_FIRST_SLOTS] = -1
-        self._table.state[_MASK] = _FIRST_SLOTS - 1
+        self._table = waiting()
         self._identities: dict[str, int] = {}
         self._spare: list[Batch] = []
         self._batch = Batch()
@@ -724,7 +511,7 @@ class Matcher:
     @property
     def evicted(self) -> int:
         """Rows closed before their time because too many were open."""
-        return int(self._table.state[_EVICTED])
+        return int(self._table.state[EVICTED])
 
     def limit_rows(self, rows: int) -> None:
         """Let batches leave with fewer new rows, at least one, than `limits.BATCH_ROWS`."""
@@ -741,7 +528,6 @@ class Matcher:
         reached = 0
         while True:
             batch = self._batch
-            strings = Strings(batch.clients, batch.servers, batch.names, batch.texts)
             reached = _match(
                 columns,
                 reached,
@@ -749,7 +535,9 @@ class Matcher:
                 batch.rows,
                 batch.status,
                 self._row_limit,
-                strings,
+                batch.names,
+                batch.texts,
+                batch.nsids,
                 self._table,
                 self.places,
             )
@@ -760,10 +548,10 @@ class Matcher:
     def finish(self) -> Batch:
         """Close everything, at the end of the last input; give the last batch."""
         batch = self._batch
-        batch.count = int(self._table.state[_ROWS])
+        batch.count = int(self._table.state[ROWS])
         batch.status[: batch.count] = 0
         batch.identities = tuple(self._identities)
-        self._table.state[_OPEN] = 0
+        self._table.state[OPEN] = 0
         return batch
 
     def reuse(self, batch: Batch) -> None:
@@ -774,15 +562,15 @@ class Matcher:
         """Start a new batch with the rows still open in the full one."""
         full = self._batch
         state = self._table.state
-        full.count = int(state[_ROWS])
+        full.count = int(state[ROWS])
         full.identities = tuple(self._identities)
         fresh = self._spare.pop() if self._spare else Batch()
         fresh.empty()
-        carried = carry(full, fresh)
-        state[_ROWS] = carried
-        state[_QUERY_HEAD] = 0
-        state[_RESPONSE_HEAD] = 0
-        _enter(self._table.slots, state, fresh.rows, fresh.status, np.arange(carried))
+        carried = carry(full, fresh, state)
+        state[ROWS] = carried
+        state[QUERY_HEAD] = 0
+        state[RESPONSE_HEAD] = 0
+        enter(self._table.slots, state, fresh.rows, fresh.status, np.arange(carried))
         self._batch = fresh
         self._row_limit = carried + self._batch_rows
         return full
