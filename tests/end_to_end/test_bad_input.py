@@ -1,4 +1,4 @@
-"""Bad input: one clear line, the exit status of the contract, and the good inputs still analysed."""
+"""Bad input: one clear line, the exit status of the contract, and good inputs still analysed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_folder_is_refused_with_one_line(tmp_path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user who may not read")
-def test_an_unreadable_file_is_one_line(tmp_path_factory, small) -> None:
+def test_an_unreadable_file_is_one_line(small) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
