@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from forensics import limits
-from forensics.transactions.places import Places, find_place, place_of
+from forensics.transactions.places import Places, find_place, place_hash, place_of
 from forensics.transactions.rows import NAME_OCTETS, Batch, carry, keep_name
 from forensics.transactions.waiting import (
     AHEAD,
@@ -215,11 +215,12 @@ def _match(
         do_asked,
     ) = columns[12:]
     slots, state, answered, entered, keys = table
-    place_slots, place_hashes, place_addresses, _, place_lengths = places[:5]
+    place_slots, place_hashes, place_addresses, place_nsids, place_lengths = places[:5]
     authority, recursive, referrals = places[5:8]
     text_state = texts.state
     texts_most = text_state[4] - _EXTRA_TEXT - _NSID
 
+    first = max(first, 0)  # tells the compiler that no index below counts from the end
     ready = first
     begun = first
     for at in range(first, len(time)):
@@ -281,23 +282,23 @@ def _match(
         place = np.int64(0)
         vantage = np.int64(0)
         if is_response:
-            nsid_octets = np.int64(nsid_length[at])
+            kept = min(np.int64(nsid_length[at]), _NSID)
             from_hash = address_hash(source, 16 * at)
-            place = np.int64(-1)
-            if nsid_octets == 0:
-                place = find_place(
-                    place_slots,
-                    place_hashes,
-                    place_addresses,
-                    place_lengths,
-                    from_hash,
-                    source,
-                    16 * at,
-                )
+            place = find_place(
+                place_slots,
+                place_hashes,
+                place_addresses,
+                place_nsids,
+                place_lengths,
+                place_hash(from_hash, octets, nsid_start[at], kept),
+                serves,
+                serves_low,
+                octets,
+                nsid_start[at],
+                kept,
+            )
             if place < 0:
-                place = place_of(
-                    places, from_hash, source, 16 * at, octets, nsid_start[at], nsid_octets
-                )
+                place = place_of(places, from_hash, source, 16 * at, octets, nsid_start[at], kept)
             vantage = _vantage(kind, flags)
             if vantage == 2:
                 authority[place] += 1
@@ -315,15 +316,15 @@ def _match(
         place_column[at] = place
 
         # the search for the other half, or for the same query before
-        mask = state[4]
-        slot = np.int64(key & np.uint64(mask))
+        mask = np.uint64(state[4])
+        slot = key & mask
         tag = np.int64(key >> np.uint64(33))
         found = np.int64(-1)
         stale = np.int64(-1)
         again = np.int64(-1)
         for _ in range(PROBES):
             held = slots[slot]
-            slot = (slot + 1) & mask
+            slot = (slot + np.uint64(1)) & mask
             if held == -1:
                 break
             if held < 0 or (held >> 32) != tag:

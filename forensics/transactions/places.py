@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from forensics import limits
 from forensics.vocabulary import ROLES, Role
 from forensics.wire.intern import same
-from forensics.wire.jit import lean_kernel
+from forensics.wire.jit import inlined_kernel, lean_kernel
 from forensics.wire.words import finished, le64, mixed, octets_hash
 
 _SLOTS: Final = 4 * limits.PLACES
@@ -87,29 +87,43 @@ def places(servers: Iterable[str] = (), resolvers: Iterable[str] = ()) -> Places
 
 
 @lean_kernel
-def find_place(
-    slots: Any, hashes: Any, addresses: Any, lengths: Any, hashed: Any, sources: Any, at: Any
-) -> Any:
-    """Give the number of the place of a response without NSID; -1: new.
+def place_hash(hashed: Any, octets: Any, nsid: Any, kept: Any) -> Any:
+    """Hash a place: `address_hash` of the address, with the NSID's `kept` octets if any."""
+    if kept > 0:
+        return finished(mixed(hashed, octets_hash(octets, nsid, kept)))
+    return hashed
 
-    Small, so that the compiler puts it where it is called.
-    """
-    high = le64(sources, at)
-    low = le64(sources, at + 8)
-    mask = len(slots) - 1
-    slot = np.int64(hashed & np.uint64(mask))
+
+@inlined_kernel
+def find_place(
+    slots: Any,
+    hashes: Any,
+    addresses: Any,
+    nsids: Any,
+    lengths: Any,
+    hashed: Any,
+    high: Any,
+    low: Any,
+    octets: Any,
+    nsid: Any,
+    kept: Any,
+) -> Any:
+    """Give the number of the place with this address (two words) and NSID; -1: new."""
+    mask = np.uint64(len(slots) - 1)
+    slot = hashed & mask
     for _ in range(128):
         number = np.int64(slots[slot])
         if number < 0:
             break
         if (
             hashes[number] == hashed
-            and lengths[number] == 0
+            and lengths[number] == kept
             and le64(addresses, 16 * number) == high
             and le64(addresses, 16 * number + 8) == low
+            and (kept == 0 or same(nsids, _NSID * number, octets, nsid, kept, False))
         ):
             return number
-        slot = (slot + 1) & mask
+        slot = (slot + np.uint64(1)) & mask
     return np.int64(-1)
 
 
@@ -131,8 +145,7 @@ def place_of(
     slots, hashes, addresses, nsids, nsid_lengths = table[:5]
     word, given, given_roles, state = table[8:]
     kept = min(length, _NSID)
-    if kept > 0:
-        hashed = finished(mixed(hashed, octets_hash(octets, nsid, kept)))
+    hashed = place_hash(hashed, octets, nsid, kept)
     high = le64(sources, at)
     low = le64(sources, at + 8)
     mask = len(slots) - 1
