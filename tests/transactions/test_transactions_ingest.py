@@ -141,7 +141,8 @@ def test_sightings_are_read_with_their_folded_places(tmp_path):
     import pyarrow as pa
 
     write_table(tmp_path, "places", pa.Table.from_pylist(places, schemas["places"]))
-    rows = [{"signature": n, "place": n % 3} for n in range(6)]
+    blank = dict.fromkeys(schemas["sightings"].names, 0)
+    rows = [blank | {"signature": n, "place": n % 3} for n in range(6)]
     write_table(tmp_path, "sightings", pa.Table.from_pylist(rows, schemas["sightings"]))
     assert read_table(tmp_path, "sightings")["place"].to_pylist() == [0, 2, 2, 0, 2, 2]
     (batch,) = iter_batches(tmp_path, "sightings", ["signature"])
