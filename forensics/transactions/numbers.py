@@ -59,7 +59,7 @@ def numbers() -> Numbers:
         np.empty(CAPACITY, np.int32),
         np.empty(CAPACITY, np.int32),
         np.zeros(24, np.uint8),
-        np.zeros(3 * 32, np.uint64),
+        np.zeros(2 * _AHEAD, np.uint64),
     )
 
 
@@ -82,7 +82,7 @@ def _number(rows: Any, status: Any, count: Any, octets: Any, into: Any) -> None:
     to = 0
     done = 0
     while done < count:
-        end = min(done + 32, count)
+        end = min(done + _AHEAD, count)
         for row in range(done, end):
             entry = rows[row]
             at = row - done
@@ -90,13 +90,13 @@ def _number(rows: Any, status: Any, count: Any, octets: Any, into: Any) -> None:
             hashes[at] = hashed
             prefetch_slot(clients.slots, clients.state[1], hashed)
             hashed = finished(mixed(mixed(np.uint64(16), entry.serves), entry.serves_low))
-            hashes[32 + at] = hashed
+            hashes[_AHEAD + at] = hashed
             prefetch_slot(servers.slots, servers.state[1], hashed)
             prefetch_slot(names.slots, names.state[1], entry.name_hash)
         for row in range(done, end):
             at = row - done
             prefetch_string(clients.slots, clients.arena, clients.state[1], hashes[at])
-            prefetch_string(servers.slots, servers.arena, servers.state[1], hashes[32 + at])
+            prefetch_string(servers.slots, servers.arena, servers.state[1], hashes[_AHEAD + at])
             prefetch_string(names.slots, names.arena, names.state[1], rows[row].name_hash)
         for row in range(done, end):
             if status[row] != 0:
@@ -104,7 +104,9 @@ def _number(rows: Any, status: Any, count: Any, octets: Any, into: Any) -> None:
             entry = rows[row]
             at = row - done
             client[to] = _address(clients, hashes[at], words, entry.asks, entry.asks_low)
-            server[to] = _address(servers, hashes[32 + at], words, entry.serves, entry.serves_low)
+            server[to] = _address(
+                servers, hashes[_AHEAD + at], words, entry.serves, entry.serves_low
+            )
             number = np.int64(-1)
             if entry.name >= 0:
                 start = np.int64(entry.name)
