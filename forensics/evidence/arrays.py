@@ -39,6 +39,8 @@ ENTRY_HEADER: Final = 8
 RRSIG_FIXED: Final = 18
 """Octets of RRSIG RDATA before the signer's name (RFC 4034 3.1)."""
 ENTRY_OCTETS: Final = ENTRY_HEADER + limits.SIGNED_DATA_OCTETS + MESSAGE_OCTETS + 2 * SLACK
+KNOWN_SLOTS: Final = 2**20
+"""Slots in which signatures are found again: as many as there may be signatures."""
 
 
 class Messages(NamedTuple):
@@ -77,7 +79,11 @@ class Scratch(NamedTuple):
 
     Attributes:
         octets, words: the same memory twice, uint8 and uint64: the entry being built.
-        records: int64[MESSAGE_RECORDS, RECORD_COLUMNS], the message's records.
+        records: int64[2 * MESSAGE_RECORDS, RECORD_COLUMNS], the records of the batch's messages.
+        hashes: uint64[2 * MESSAGE_RECORDS], of RRSIGs the hash of the signature; 0: none.
+        known: int64[2 * MESSAGE_RECORDS], of RRSIGs the number recognised, or -1; negative below
+            that if the owner was expanded from a wildcard.
+        batch: int64[BATCH, BATCH_COLUMNS], the messages of the batch.
         names: uint8, its distinct owner names so far, lower-cased wire form.
         name_at: int64[MESSAGE_RECORDS, 4], of each: position in the message, start in `names`,
             octets, labels.
@@ -91,6 +97,9 @@ class Scratch(NamedTuple):
     octets: NDArray[np.uint8]
     words: NDArray[np.uint64]
     records: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+    known: NDArray[np.int64]
+    batch: NDArray[np.int64]
     names: NDArray[np.uint8]
     name_at: NDArray[np.int64]
     rdatas: NDArray[np.uint8]
@@ -98,6 +107,17 @@ class Scratch(NamedTuple):
     order: NDArray[np.int64]
     state: NDArray[np.int64]
 
+
+# Columns of `Scratch.batch`: number in the block, first row in `Scratch.records` and how many, the
+# first section that is not whole, and whether the capture has cut it.
+BATCH_MESSAGE: Final = 0
+BATCH_FIRST: Final = 1
+BATCH_FOUND: Final = 2
+BATCH_BROKEN: Final = 3
+BATCH_CUT: Final = 4
+BATCH_COLUMNS: Final = 8
+BATCH: Final = 16
+"""Messages walked at once: what memory they will need is asked for before it is needed."""
 
 # Places in `Scratch.state`.
 STATE_NAMES: Final = 0
@@ -115,6 +135,10 @@ class Gathering(NamedTuple):
     Attributes:
         signed: entries are signed data, then the signature; the header word holds both lengths.
             Of a malformed signature: the RDATA as received, then the owner.
+        signed_octets: uint8, the arena of `signed` as octets.
+        known: uint64[KNOWN_SLOTS], from hash of a signature's octets to where in the arena its
+            latest entry begins: upper half of the hash, then the place; 0: none.
+        keyset: int32[signatures], number of the key RRset it signs, plus 1; 0: none or not known.
         problem: uint8[signatures], index into PROBLEMS.
         records: uint16[signatures], records in the RRset.
         owner: int64[signatures], octets of signed data before the owner.
@@ -130,6 +154,9 @@ class Gathering(NamedTuple):
     """
 
     signed: Interned
+    signed_octets: NDArray[np.uint8]
+    known: NDArray[np.uint64]
+    keyset: NDArray[np.int32]
     problem: NDArray[np.uint8]
     records: NDArray[np.uint16]
     owner: NDArray[np.int64]
@@ -161,13 +188,17 @@ RUN_COLUMNS: Final = 12
 
 
 class Rows(NamedTuple):
-    """The sightings of a block; `message` is the index of the response in the block."""
+    """The sightings of a block, columns of schema SIGHTINGS."""
 
     signature: NDArray[np.uint32]
-    message: NDArray[np.int64]
+    transaction: NDArray[np.uint64]
+    time: NDArray[np.int64]
+    frame: NDArray[np.uint32]
+    place: NDArray[np.uint32]
     section: NDArray[np.uint8]
     ttl: NDArray[np.uint32]
     flags: NDArray[np.uint16]
+    serial: NDArray[np.uint32]
 
 
 def scratch() -> Scratch:
@@ -176,7 +207,10 @@ def scratch() -> Scratch:
     return Scratch(
         octets=words.view(np.uint8),
         words=words,
-        records=np.zeros((MESSAGE_RECORDS, RECORD_COLUMNS), dtype=np.int64),
+        records=np.zeros((2 * MESSAGE_RECORDS, RECORD_COLUMNS), dtype=np.int64),
+        hashes=np.zeros(2 * MESSAGE_RECORDS, dtype=np.uint64),
+        known=np.zeros(2 * MESSAGE_RECORDS, dtype=np.int64),
+        batch=np.zeros((BATCH, BATCH_COLUMNS), dtype=np.int64),
         names=np.zeros(MESSAGE_RECORDS * NAME_OCTETS + SLACK, dtype=np.uint8),
         name_at=np.zeros((MESSAGE_RECORDS, 4), dtype=np.int64),
         rdatas=np.zeros(_DATA_OCTETS + 2 * NAME_OCTETS, dtype=np.uint8),

@@ -43,8 +43,12 @@ class Evidence:
         longest = arrays.ENTRY_OCTETS
         keysets = (limits.KEY_RRSETS, limits.KEY_ARENA_OCTETS, longest, hash_mask)
         slots = 1 << (2 * limits.KEY_RUNS - 1).bit_length()
+        signed = empty(limits.SIGNATURES, limits.SIGNED_ARENA_OCTETS, longest, hash_mask)
         self._held = arrays.Gathering(
-            signed=empty(limits.SIGNATURES, limits.SIGNED_ARENA_OCTETS, longest, hash_mask),
+            signed=signed,
+            signed_octets=signed.arena.view(np.uint8),
+            known=np.zeros(arrays.KNOWN_SLOTS, dtype=np.uint64),
+            keyset=np.zeros(limits.SIGNATURES, dtype=np.int32),
             problem=np.zeros(limits.SIGNATURES, dtype=np.uint8),
             records=np.zeros(limits.SIGNATURES, dtype=np.uint16),
             owner=np.zeros(limits.SIGNATURES, dtype=np.int64),
@@ -97,13 +101,17 @@ class Evidence:
         room = int(most.sum())
         rows = arrays.Rows(
             signature=np.empty(room, dtype=np.uint32),
-            message=np.empty(room, dtype=np.int64),
+            transaction=np.empty(room, dtype=np.uint64),
+            time=np.empty(room, dtype=np.int64),
+            frame=np.empty(room, dtype=np.uint32),
+            place=np.empty(room, dtype=np.uint32),
             section=np.empty(room, dtype=np.uint8),
             ttl=np.empty(room, dtype=np.uint32),
             flags=np.empty(room, dtype=np.uint16),
+            serial=np.empty(room, dtype=np.uint32),
         )
         count = gather(messages, block.capture, self._scratch, self._held, rows)
-        return _sightings(block, parsed, rows, count)
+        return _sightings(rows, count, block.capture)
 
     def signatures(self) -> Any:
         """Return the distinct signatures so far: a table of schema SIGNATURES."""
@@ -151,23 +159,13 @@ def _address(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(octets, dtype=np.uint8)
 
 
-def _sightings(block: MessageBlock, parsed: Parsed, rows: arrays.Rows, count: int) -> Any:
+def _sightings(rows: arrays.Rows, count: int, capture: int) -> Any:
     """Make the record batch of the kernel's first `count` rows."""
     import pyarrow as pa
 
-    message = rows.message[:count]
-    columns = {
-        "signature": pa.array(rows.signature[:count].copy()),
-        "transaction": pa.array(parsed.transaction[message].astype(np.uint64)),
-        "time": pa.array(block.time[message]).view(pa.timestamp("ns", tz="UTC")),
-        "capture": pa.array(np.full(count, block.capture, dtype=np.uint16)),
-        "frame": pa.array(block.frame[message].astype(np.uint32)),
-        "place": pa.array(parsed.place[message]),
-        "section": pa.array(rows.section[:count].copy()),
-        "ttl": pa.array(rows.ttl[:count].copy()),
-        "flags": pa.array(rows.flags[:count].copy()),
-        "serial": pa.array(parsed.serial[message]),
-    }
+    columns = {name: pa.array(column[:count]) for name, column in rows._asdict().items()}
+    columns["time"] = columns["time"].view(pa.timestamp("ns", tz="UTC"))
+    columns["capture"] = pa.array(np.full(count, capture, dtype=np.uint16))
     return pa.RecordBatch.from_arrays(
         [columns[name] for name in schemas.SIGHTINGS.names], schema=schemas.SIGHTINGS
     )

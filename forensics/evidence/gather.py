@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from forensics import limits
 from forensics.evidence.arrays import (
+    BATCH,
+    BATCH_BROKEN,
+    BATCH_CUT,
+    BATCH_FIRST,
+    BATCH_FOUND,
+    BATCH_MESSAGE,
     INCOMPLETE,
     LIMIT,
     MALFORMED,
@@ -24,6 +30,7 @@ from forensics.evidence.arrays import (
 )
 from forensics.evidence.interning import FULL
 from forensics.evidence.keysightings import note_keyset, note_run
+from forensics.evidence.known import ask_ahead, known_keyset, known_signature, signature_hash
 from forensics.evidence.rrsets import bring_rrset, owner_of
 from forensics.evidence.signed import note_signature
 from forensics.vocabulary import MessageFlag, Pairing, Section, SightingFlag
@@ -32,12 +39,16 @@ from forensics.wire.records import (
     CLASS,
     HEADER_OCTETS,
     MESSAGE_OCTETS,
+    MESSAGE_RECORDS,
     NAME,
+    RDATA,
+    RDLENGTH,
     SECTION,
     TTL,
     TYPE,
     walk_records,
 )
+from forensics.wire.words import prefetch
 
 _RRSIG: Final = 46
 _DNSKEY: Final = 48
@@ -68,6 +79,10 @@ _F_AUTHORITY: Final = int(SightingFlag.AUTHORITY)
 _TAP_AUTH_RESPONSE: Final = 2
 _TAP_RESOLVER_RESPONSE: Final = 4
 _WORK: Final = limits.MESSAGE_WORK
+_AHEAD: Final = 8
+"""Messages whose octets are asked for before they are walked."""
+_LINES: Final = 8
+"""Cache lines asked for: honest signed responses have some 500 octets."""
 
 
 @inlined_kernel
@@ -118,6 +133,134 @@ def response_flags(messages: Messages, message: int, cut: bool) -> int:
     return flags
 
 
+@inlined_kernel
+def is_wanted(messages: Messages, message: int, held: Gathering) -> bool:
+    """Whether a message is a response that is read; count it for its place if it was paired."""
+    header = np.int64(messages.header_flags[message])
+    if header & 0x8000 == 0:
+        return False
+    state = messages.state[message]
+    place = np.int64(messages.place[message])
+    if state in (_ANSWERED, _LATE) and place < held.paired.shape[0]:
+        held.paired[place] += 1
+    if messages.signatures[message] == 0 and messages.keys[message] == 0:
+        return False
+    if (
+        (header >> 11) & 15 != 0
+        or messages.flags[message] & _UNREADABLE != 0
+        or messages.questions[message] != 1
+        or messages.qclass[message] != _IN
+        or messages.qtype[message] == _AXFR
+        or messages.qtype[message] == _IXFR
+    ):
+        return False
+    base = messages.start[message]
+    captured = np.int64(messages.captured[message])
+    if base < 0 or captured < HEADER_OCTETS or base + captured > messages.octets.shape[0]:
+        return False
+    if place < held.address.shape[0]:
+        for step in range(16):
+            held.address[place, step] = messages.source[message, step]
+    return True
+
+
+@inlined_kernel
+def walk_batch(messages: Messages, message: int, work: Scratch, held: Gathering) -> tuple[int, int]:
+    """List the records of the next few responses, from a message on, and ask for their entries.
+
+    Returns:
+        (messages in `work.batch`, the message to go on with)
+    """
+    octets = messages.octets
+    total = messages.start.shape[0]
+    batch = 0
+    used = 0
+    while message < total and batch < BATCH and used < MESSAGE_RECORDS:
+        ahead = message + _AHEAD
+        if ahead < total and messages.signatures[ahead] > 0:
+            soon = messages.start[ahead]
+            for line in range(_LINES):
+                prefetch(octets, soon + 64 * line)
+        if is_wanted(messages, message, held):
+            base = messages.start[message]
+            captured = np.int64(messages.captured[message])
+            end = base + min(captured, MESSAGE_OCTETS)
+            cut = messages.flags[message] & _CUT != 0 or captured < messages.length[message]
+            found, broken = walk_records(octets, base, end, work.records, used)
+            if broken <= _ADDITIONAL and not cut:
+                held.skipped[MALFORMED] += 1
+            else:
+                for record in range(used, used + found):
+                    if work.records[record, TYPE] == _RRSIG:
+                        work.hashes[record] = signature_hash(
+                            octets,
+                            work.records[record, RDATA],
+                            work.records[record, RDLENGTH],
+                            held,
+                        )
+                work.batch[batch, BATCH_MESSAGE] = message
+                work.batch[batch, BATCH_FIRST] = used
+                work.batch[batch, BATCH_FOUND] = found
+                work.batch[batch, BATCH_BROKEN] = broken
+                work.batch[batch, BATCH_CUT] = 1 if cut else 0
+                batch += 1
+                used += found
+        message += 1
+    for record in range(used):
+        if work.records[record, TYPE] == _RRSIG:
+            ask_ahead(work.hashes[record], held)
+    return batch, message
+
+
+@inlined_kernel
+def note_keys(
+    messages: Messages,
+    message: int,
+    capture: int,
+    base: int,
+    end: int,
+    first: int,
+    found: int,
+    record: int,
+    work: Scratch,
+    held: Gathering,
+) -> None:
+    """Note the key RRset that begins with this record; other records of it are passed over."""
+    octets = messages.octets
+    kind = work.records[record, TYPE]
+    section = work.records[record, SECTION]
+    if work.state[STATE_WORK] > _WORK:
+        held.skipped[LIMIT] += 1
+        return
+    signature, ttl = known_keyset(octets, base, end, first, found, record, work)
+    if signature == -2:
+        return
+    if signature >= 0 and held.keyset[signature] > 0:
+        note_run(messages, message, capture, held.keyset[signature] - 1, ttl, held)
+        return
+    owner = owner_of(octets, base, end, record, work)
+    if owner < 0:
+        return
+    # The first record of an RRset speaks for it.
+    work.state[STATE_WORK] += record - first
+    for other in range(record - 1, first - 1, -1):
+        if work.records[other, SECTION] != section:
+            break
+        if work.records[other, TYPE] == kind and work.records[other, NAME] == owner:
+            return
+    size = bring_rrset(octets, base, end, first, found, owner, kind, section, work)
+    if size < 0:
+        held.skipped[-1 - size] += 1
+        return
+    number = note_keyset(owner, kind, size, work, held)
+    if number == FULL:
+        held.skipped[LIMIT] += 1
+        return
+    if signature >= 0:
+        held.keyset[signature] = number + 1
+    note_run(messages, message, capture, number, work.state[SET_TTL], held)
+
+
 @lean_kernel
 def gather(messages: Messages, capture: int, work: Scratch, held: Gathering, rows: Rows) -> int:
     """Gather the signatures and key RRsets of a block's responses; see the classes above.
@@ -132,97 +275,83 @@ def gather(messages: Messages, capture: int, work: Scratch, held: Gathering, row
     """
     octets = messages.octets
     count = 0
-    for message in range(messages.start.shape[0]):
-        header = np.int64(messages.header_flags[message])
-        if header & 0x8000 == 0:
-            continue
-        state = messages.state[message]
-        place = np.int64(messages.place[message])
-        if state in (_ANSWERED, _LATE) and place < held.paired.shape[0]:
-            held.paired[place] += 1
-        signed = messages.signatures[message] > 0
-        if not signed and messages.keys[message] == 0:
-            continue
-        if (
-            (header >> 11) & 15 != 0
-            or messages.flags[message] & _UNREADABLE != 0
-            or messages.questions[message] != 1
-            or messages.qclass[message] != _IN
-            or messages.qtype[message] == _AXFR
-            or messages.qtype[message] == _IXFR
-        ):
-            continue
-        base = messages.start[message]
-        captured = np.int64(messages.captured[message])
-        if base < 0 or captured < HEADER_OCTETS or base + captured > octets.shape[0]:
-            continue
-        if place < held.address.shape[0]:
-            for step in range(16):
-                held.address[place, step] = messages.source[message, step]
-        end = base + min(captured, MESSAGE_OCTETS)
-        cut = messages.flags[message] & _CUT != 0 or captured < messages.length[message]
-        found, broken = walk_records(octets, base, end, work.records)
-        if broken <= _ADDITIONAL and not cut:
-            held.skipped[MALFORMED] += 1
-            continue
-        flags = response_flags(messages, message, cut)
-        keyed = (
-            messages.keys[message] > 0 and not cut and header & 0x0200 == 0 and state != _DUPLICATE
-        )
-        work.state[STATE_NAMES] = 0
-        work.state[STATE_WORK] = 0
-        work.state[SET_OWNER] = -1
-        for record in range(found):
-            kind = work.records[record, TYPE]
-            section = work.records[record, SECTION]
-            if kind == _RRSIG:
-                if not signed or work.records[record, CLASS] != _IN:
-                    continue
-                if section == broken:
-                    held.skipped[INCOMPLETE] += 1
-                    continue
-                if work.state[STATE_WORK] > _WORK or count >= rows.signature.shape[0]:
-                    held.skipped[LIMIT] += 1
-                    continue
-                number, wildcard = note_signature(octets, base, end, found, record, work, held)
-                if number < 0:
-                    continue
-                rows.signature[count] = number
-                rows.message[count] = message
-                rows.section[count] = section
-                rows.ttl[count] = work.records[record, TTL]
-                rows.flags[count] = flags | (_F_WILDCARD if wildcard else 0)
-                count += 1
-            elif (
-                keyed
-                and kind in (_DS, _DNSKEY, _CDS, _CDNSKEY)
-                and work.records[record, CLASS] == _IN
-                and section < _ADDITIONAL
-            ):
-                owner = owner_of(octets, base, end, record, work)
-                if owner < 0:
-                    continue
-                if work.state[STATE_WORK] > _WORK:
-                    held.skipped[LIMIT] += 1
-                    continue
-                # The first record of an RRset speaks for it.
-                work.state[STATE_WORK] += record
-                first = True
-                for other in range(record - 1, -1, -1):
-                    if work.records[other, SECTION] != section:
-                        break
-                    if work.records[other, TYPE] == kind and work.records[other, NAME] == owner:
-                        first = False
-                        break
-                if not first:
-                    continue
-                size = bring_rrset(octets, base, end, found, owner, kind, section, work)
-                if size < 0:
-                    held.skipped[-1 - size] += 1
-                    continue
-                number = note_keyset(owner, kind, size, work, held)
-                if number == FULL:
-                    held.skipped[LIMIT] += 1
-                    continue
-                note_run(messages, message, capture, number, work.state[SET_TTL], held)
+    following: Any = np.int64(0)
+    while following < messages.start.shape[0]:
+        batch, following = walk_batch(messages, following, work, held)
+        for turn in range(batch):
+            message = work.batch[turn, BATCH_MESSAGE]
+            first = work.batch[turn, BATCH_FIRST]
+            found = work.batch[turn, BATCH_FOUND]
+            broken = work.batch[turn, BATCH_BROKEN]
+            cut = work.batch[turn, BATCH_CUT] != 0
+            base = messages.start[message]
+            end = base + min(np.int64(messages.captured[message]), MESSAGE_OCTETS)
+            signed = messages.signatures[message] > 0
+            flags = response_flags(messages, message, cut)
+            keyed = (
+                messages.keys[message] > 0
+                and not cut
+                and messages.header_flags[message] & 0x0200 == 0
+                and messages.state[message] != _DUPLICATE
+            )
+            work.state[STATE_NAMES] = 0
+            work.state[STATE_WORK] = 0
+            work.state[SET_OWNER] = -1
+            # All signatures first: a recognised one spares the work on the keys that it signs.
+            for record in range(first, first + found):
+                if work.records[record, TYPE] == _RRSIG:
+                    work.known[record] = -1
+                    if (
+                        signed
+                        and work.records[record, CLASS] == _IN
+                        and work.records[record, SECTION] != broken
+                        and work.state[STATE_WORK] <= _WORK
+                    ):
+                        work.known[record] = known_signature(
+                            octets, base, end, first, found, record, work, held
+                        )
+            for record in range(first, first + found):
+                kind = work.records[record, TYPE]
+                section = work.records[record, SECTION]
+                if kind == _RRSIG:
+                    if not signed or work.records[record, CLASS] != _IN:
+                        continue
+                    if section == broken:
+                        held.skipped[INCOMPLETE] += 1
+                        continue
+                    number = work.known[record]
+                    wildcard: Any = np.int64(0)
+                    if count >= rows.signature.shape[0] or (
+                        number == -1 and work.state[STATE_WORK] > _WORK
+                    ):
+                        held.skipped[LIMIT] += 1
+                        continue
+                    if number < -1:
+                        number = -2 - number
+                        wildcard = 1
+                    elif number < 0:
+                        number, wildcard = note_signature(
+                            octets, base, end, first, found, record, work, held
+                        )
+                        if number < 0:
+                            continue
+                    rows.signature[count] = number
+                    rows.transaction[count] = messages.transaction[message]
+                    rows.time[count] = messages.time[message]
+                    rows.frame[count] = messages.frame[message]
+                    rows.place[count] = messages.place[message]
+                    rows.section[count] = section
+                    rows.ttl[count] = work.records[record, TTL]
+                    rows.flags[count] = flags | (_F_WILDCARD if wildcard else 0)
+                    rows.serial[count] = messages.serial[message]
+                    count += 1
+                elif (
+                    keyed
+                    and kind in (_DS, _DNSKEY, _CDS, _CDNSKEY)
+                    and work.records[record, CLASS] == _IN
+                    and section < _ADDITIONAL
+                ):
+                    note_keys(
+                        messages, message, capture, base, end, first, found, record, work, held
+                    )
     return count

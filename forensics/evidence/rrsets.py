@@ -90,6 +90,7 @@ def bring_rrset(
     octets: NDArray[np.uint8],
     base: int,
     end: int,
+    first: int,
     count: int,
     owner: int,
     kind: int,
@@ -97,6 +98,8 @@ def bring_rrset(
     work: Scratch,
 ) -> Any:
     """Put the RRset of that owner, type and section, class IN, into the scratch memory.
+
+    The message's records are `work.records[first:first + count]`.
 
     Returns:
         its records, duplicates left out; or -1 minus the reason in SKIPPED.
@@ -109,7 +112,7 @@ def bring_rrset(
     at: Any = np.int64(0)
     ttl: Any = np.int64(0)
     state[STATE_WORK] += count
-    for record in range(count):
+    for record in range(first, first + count):
         if (
             work.records[record, TYPE] != kind
             or work.records[record, SECTION] != section

@@ -24,6 +24,7 @@ from forensics.evidence.arrays import (
     Scratch,
 )
 from forensics.evidence.interning import FULL, intern
+from forensics.evidence.known import remember
 from forensics.evidence.rrsets import bring_rrset, owner_of, seal
 from forensics.wire.canonical import ends_with
 from forensics.wire.jit import inlined_kernel
@@ -108,12 +109,13 @@ def note_signature(
     octets: NDArray[np.uint8],
     base: int,
     end: int,
+    first: int,
     count: int,
     record: int,
     work: Scratch,
     held: Gathering,
 ) -> tuple[int, int]:
-    """Number the signature of an RRSIG record, new or known.
+    """Number the signature of an RRSIG record among `work.records[first:first + count]`.
 
     Returns:
         (number, or -1: left out and counted; 1: its owner was expanded from a wildcard)
@@ -148,7 +150,7 @@ def note_signature(
         found = -1 - ABSENT
         # An RRSIG is never signed (RFC 4035 2.2): no validator looks for such a one.
         if kind != _RRSIG:
-            found = bring_rrset(octets, base, end, count, owner, kind, section, work)
+            found = bring_rrset(octets, base, end, first, count, owner, kind, section, work)
         if found < 0:
             held.skipped[-1 - found] += 1
             return -1, 0
@@ -169,4 +171,6 @@ def note_signature(
         held.problem[number] = problem
         held.records[number] = found
         held.owner[number] = owner_at
+    if work.hashes[record] != np.uint64(0):
+        remember(work.hashes[record], number, held)
     return number, wildcard

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from forensics.wire.jit import inlined_kernel, lean_kernel
 from forensics.wire.moves import SLACK, copy
-from forensics.wire.records import NAME_OCTETS, expand_name
+from forensics.wire.records import NAME_OCTETS, expand_name, same_name
+from forensics.wire.words import le64
 
 # What the RDATA of a type with names is made of: octets before the names (-1: see the kernel),
 # names, and what follows them.
@@ -128,6 +129,68 @@ def canonical_rdata(
         return -1
     copy(out, at, octets, position, rest)
     return at + rest
+
+
+@lean_kernel
+def same_octets(
+    octets: NDArray[np.uint8], start: int, other: NDArray[np.uint8], at: int, count: int
+) -> bool:
+    """Whether `count` octets are equal. The caller has checked both ranges."""
+    if count < 8:
+        for step in range(count):  # noqa: SIM110, kernels know no generators
+            if octets[start + step] != other[at + step]:
+                return False
+        return True
+    # Octets that are looked at nearly always are equal: no early exit.
+    step = count - 8
+    difference = le64(octets, start + step) ^ le64(other, at + step)
+    while step > 0:
+        step = max(step - 8, 0)
+        difference |= le64(octets, start + step) ^ le64(other, at + step)
+    return bool(difference == np.uint64(0))
+
+
+@lean_kernel
+def same_rdata(
+    octets: NDArray[np.uint8],
+    base: int,
+    kind: int,
+    start: int,
+    length: int,
+    other: NDArray[np.uint8],
+    at: int,
+    count: int,
+) -> bool:
+    """Whether RDATA has the canonical form `other[at:at + count]`, found without building it.
+
+    The RDATA of type `kind` lies in `octets[start:start + length]`, its message begins at `base`.
+    NAPTR and A6 always differ: they are rare, and `canonical_rdata` knows them.
+    """
+    if kind >= _LAYOUT_TYPES or _LAYOUT[kind, 0] == 0:
+        return length == count and same_octets(octets, start, other, at, length)
+    before = _LAYOUT[kind, 1]
+    after = _LAYOUT[kind, 3]
+    if (
+        before < 0
+        or before > min(length, count)
+        or not same_octets(octets, start, other, at, before)
+    ):
+        return False
+    end = start + length
+    position: Any = start + before
+    done: Any = before
+    for _ in range(_LAYOUT[kind, 2]):
+        # A canonical form holds whole names, so that its own octets bound what is read of it.
+        if done >= count:
+            return False
+        position, written = same_name(octets, base, end, position, other, at + done, kind != _NSEC)
+        if position < 0:
+            return False
+        done += written
+    rest = end - position
+    if (after == NOTHING and rest != 0) or (after == SERIALS and rest != 20):
+        return False
+    return done + rest == count and same_octets(octets, position, other, at + done, rest)
 
 
 @lean_kernel

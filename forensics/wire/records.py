@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from forensics.wire.jit import lean_kernel
 from forensics.wire.moves import SLACK, put64
-from forensics.wire.words import be16, be32, le64, lowered
+from forensics.wire.words import be16, le64, lowered
 
 HEADER_OCTETS: Final = 12
 NAME_OCTETS: Final = 255
@@ -39,6 +39,9 @@ RDLENGTH: Final = 5
 SECTION: Final = 6
 NAME: Final = 7
 RECORD_COLUMNS: Final = 8
+
+_16_BITS: Final = np.uint64(0xFFFF)
+_EVEN: Final = np.uint64(0x00FF00FF00FF00FF)
 
 
 @lean_kernel
@@ -141,10 +144,76 @@ def expand_name(
 
 
 @lean_kernel
-def walk_records(
-    octets: NDArray[np.uint8], base: int, end: int, records: NDArray[np.int64]
+def same_name(
+    octets: NDArray[np.uint8],
+    base: int,
+    end: int,
+    position: int,
+    other: NDArray[np.uint8],
+    at: int,
+    lower: bool,
 ) -> tuple[int, int]:
-    """List the records of the message in `octets[base:end]` in `records`, in message order.
+    """Hold the name at `position` against the valid, uncompressed one at `other[at:]`.
+
+    With `lower` the name is lower-cased first, as `expand_name` would; the other one is then in
+    lower case. What is no name to `expand_name` equals nothing.
+
+    Returns:
+        (position after the name's own octets, octets of the other); (-1, 0) if they differ.
+    """
+    after = -1
+    lowest = position
+    hops = 0
+    step = at
+    while True:
+        if position >= end:
+            return -1, 0
+        length: Any = np.int64(octets[position])
+        if length >= 192:
+            if position + 2 > end:
+                return -1, 0
+            target = base + (be16(octets, position) & 0x3FFF)
+            if after < 0:
+                after = position + 2
+            hops += 1
+            if target >= lowest or target < base + HEADER_OCTETS or hops > POINTERS:
+                return -1, 0
+            lowest = target
+            position = target
+            continue
+        # The other one's length octets are below 64, and its end is known.
+        if np.int64(other[step]) != length or position + length + 1 > end:
+            return -1, 0
+        if length == 0:
+            return (position + 1 if after < 0 else after), step - at + 1
+        rest = length + 1
+        position += rest
+        step += rest
+        if position + 8 <= octets.shape[0] and step + 8 <= other.shape[0]:
+            while rest > 0:
+                word = le64(octets, position - rest)
+                if lower:
+                    word = lowered(word)
+                word ^= le64(other, step - rest)
+                if rest < 8:
+                    word <<= np.uint64(64 - 8 * rest)
+                if word != np.uint64(0):
+                    return -1, 0
+                rest -= 8
+        else:
+            for back in range(rest, 0, -1):
+                octet: Any = np.int64(octets[position - back])
+                if lower and 65 <= octet <= 90:
+                    octet += 32
+                if octet != np.int64(other[step - back]):
+                    return -1, 0
+
+
+@lean_kernel
+def walk_records(
+    octets: NDArray[np.uint8], base: int, end: int, records: NDArray[np.int64], first: int
+) -> tuple[int, int]:
+    """List the records of the message in `octets[base:end]` in `records[first:]`, in order.
 
     Sections get their numbers of vocabulary.Section. NAME is set to -1, for the caller's use.
 
@@ -159,23 +228,34 @@ def walk_records(
         if position < 0 or position + 4 > end:
             return 0, 0
         position += 4
-    found = 0
+    row = first
     for section in range(1, 4):
         for _ in range(be16(octets, base + 4 + 2 * section)):
-            fixed = skip_name(octets, position, end)
-            if fixed < 0 or fixed + 10 > end or found >= records.shape[0]:
-                return found, section
-            length = be16(octets, fixed + 8)
-            if fixed + 10 + length > end:
-                return found, section
-            records[found, OWNER] = position
-            records[found, TYPE] = be16(octets, fixed)
-            records[found, CLASS] = be16(octets, fixed + 2)
-            records[found, TTL] = be32(octets, fixed + 4)
-            records[found, RDATA] = fixed + 10
-            records[found, RDLENGTH] = length
-            records[found, SECTION] = section
-            records[found, NAME] = -1
-            found += 1
-            position = fixed + 10 + length
-    return found, 4
+            # Nearly every owner is a pointer: no call for these.
+            if position + 2 <= end and octets[position] >= 192:
+                fixed: Any = position + 2
+            else:
+                fixed = skip_name(octets, position, end)
+            if fixed < 0 or fixed + 10 > end or row >= records.shape[0]:
+                return row - first, section
+            # Type, class, TTL and length in two reads, each octet swapped with its neighbour.
+            head = le64(octets, fixed)
+            tail = le64(octets, fixed + 2) >> np.uint64(48)
+            head = ((head & _EVEN) << np.uint64(8)) | ((head >> np.uint64(8)) & _EVEN)
+            length = np.int64(((tail & np.uint64(255)) << np.uint64(8)) | (tail >> np.uint64(8)))
+            after = fixed + 10 + length
+            if after > end:
+                return row - first, section
+            records[row, OWNER] = position
+            records[row, TYPE] = np.int64(head & _16_BITS)
+            records[row, CLASS] = np.int64((head >> np.uint64(16)) & _16_BITS)
+            records[row, TTL] = np.int64(
+                ((head >> np.uint64(16)) & (_16_BITS << np.uint64(16))) | (head >> np.uint64(48))
+            )
+            records[row, RDATA] = fixed + 10
+            records[row, RDLENGTH] = length
+            records[row, SECTION] = section
+            records[row, NAME] = -1
+            row += 1
+            position = after
+    return row - first, 4
