@@ -6,18 +6,27 @@ Exit status: 0 done, 2 usage, 3 no input could be read, 4 done but some input wa
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from forensics import __version__
-from forensics.errors import ForensicsError, InputError, UsageError
+from forensics.errors import ForensicsError, UsageError
+from forensics.terminal import (
+    bar,
+    complain,
+    leave_out_pandas,
+    report_errors,
+    say_if_compiling,
+    stop_on_signals,
+    wants_colour,
+)
 
 if TYPE_CHECKING:
-    from forensics.pipeline import Options, Progress
+    from forensics.pipeline import Options
 
 EXIT_USAGE = 2
 EXIT_NO_INPUT = 3
@@ -27,49 +36,102 @@ EXIT_INCIDENTS = 10
 app = typer.Typer(
     name="dns-forensics",
     help="Forensic analyzer of captured DNS traffic: when, where and why DNSSEC validation failed.",
+    epilog="Example: dns-forensics analyze outage.pcap.zst --out report",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Captures = Annotated[
-    list[str], typer.Argument(help="Capture files (pcap, pcapng, dnstap; compressed or not), or -.")
+    list[str],
+    typer.Argument(
+        help="Capture files (pcap, pcapng, dnstap; compressed or not); - for standard input."
+    ),
 ]
 Anchor = Annotated[
     list[Path] | None,
     typer.Option(
         "--trust-anchor",
-        help="DS or DNSKEY records, or IANA's root-anchors.xml. Built in: the root's own.",
+        help="File of DS or DNSKEY records (zone-file lines), or IANA's root-anchors.xml; may be "
+        "repeated. Unless given: the public root's own anchors.",
     ),
 ]
 Port = Annotated[
-    list[int] | None, typer.Option("--port", help="A port that carries DNS besides 53.")
+    list[int] | None,
+    typer.Option("--port", help="A port that carries DNS besides 53; may be repeated."),
 ]
 Server = Annotated[
-    list[str] | None, typer.Option("--server", help="This address is an authoritative server.")
+    list[str] | None,
+    typer.Option("--server", help="This address is an authoritative server; may be repeated."),
 ]
 Resolver = Annotated[
-    list[str] | None, typer.Option("--resolver", help="This address is a resolver.")
+    list[str] | None,
+    typer.Option("--resolver", help="This address is a resolver; may be repeated."),
 ]
 From = Annotated[
-    str | None, typer.Option("--from", help="Leave out what is earlier (RFC 3339, UTC).")
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="TIME",
+        help="Leave out what is earlier, such as 2026-05-05T19:30:00Z; UTC where no zone is given.",
+    ),
 ]
-To = Annotated[str | None, typer.Option("--to", help="Leave out what is later (RFC 3339, UTC).")]
+To = Annotated[
+    str | None,
+    typer.Option("--to", metavar="TIME", help="Leave out this instant and what is later."),
+]
 Zone = Annotated[
-    str | None, typer.Option("--zone", help="Only this zone, what is below it and its chain.")
+    str | None,
+    typer.Option(
+        "--zone", metavar="NAME", help="Only this zone, what is below it, and the chain above it."
+    ),
 ]
 Policy = Annotated[
-    str, typer.Option("--policy", help="Whose clock rules: strict (the RFC's), unbound, …")
+    str,
+    typer.Option(
+        "--policy",
+        metavar="NAME",
+        help="Whose rules for the ends of signatures: strict (the RFC's, no skew), unbound, bind, "
+        "knot or powerdns.",
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
-
-
-def _fail(message: str, status: int) -> typer.Exit:
-    """Print one clear line to standard error and return the exit to raise."""
-    from forensics.report.summary import plain
-
-    typer.echo(f"dns-forensics: {plain(message)}", err=True)
-    return typer.Exit(status)
+Figures = Annotated[
+    bool, typer.Option(help="Draw the figures of report.md (the page has its own).")
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Exit with 4 if some input was damaged or unreadable. What this version does not "
+        "read (TCP, fragments) is no damage.",
+    ),
+]
+ExitCode = Annotated[
+    bool,
+    typer.Option("--exit-code", help="Exit with 10 if incidents were found; goes before --strict."),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")
+]
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        help="A dataset of ingest, a report's folder, or capture files (- for standard input)."
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="NAME",
+        help="table (the main columns), csv, jsonl or parquet (all columns). Unless given: by the "
+        "ending of --output, else table.",
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all.")
+]
 
 
 def _time(text: str | None, option: str) -> int | None:
@@ -103,7 +165,7 @@ def _options(
     """Join the options of a command to the pipeline's."""
     from forensics.pipeline import Options
 
-    return Options(
+    options = Options(
         trust_anchors=tuple(str(path) for path in anchors or ()),
         ports=frozenset(ports or ()),
         servers=frozenset(servers or ()),
@@ -113,69 +175,8 @@ def _options(
         zone=zone,
         policy=policy,
     )
-
-
-def _say_if_compiling(quiet: bool) -> None:
-    """Tell a user who runs this version for the first time why it takes a minute."""
-    from forensics.wire.jit import CACHE, is_compiled
-
-    if not quiet and not is_compiled():
-        typer.echo(
-            "First run of this version: compiling its kernels, once, for about two minutes "
-            f"(kept in {CACHE}) ...",
-            err=True,
-        )
-
-
-class _Bar:
-    """A progress bar on a terminal: octets of input read, rate and time left."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._progress.add_task("reading", total=None)
-
-    def __enter__(self) -> Progress:
-        self._progress.start()
-        return self._update
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def _update(self, stage: str, done: int, total: int) -> None:
-        self._progress.update(self._task, description=stage, completed=done, total=total or None)
-
-
-def _bar(quiet: bool) -> AbstractContextManager[Progress | None]:
-    """Return a progress bar where a person watches, else nothing."""
-    if quiet or not sys.stderr.isatty():
-        return nullcontext(None)
-    return _Bar()
-
-
-def _report_errors(errors: tuple[InputError, ...]) -> None:
-    """One line for each input that could not be read."""
-    from forensics.report.summary import plain
-
-    for error in errors:
-        typer.echo(f"dns-forensics: {plain(str(error))}", err=True)
+    options.check()
+    return options
 
 
 @app.callback(invoke_without_command=True)
@@ -192,7 +193,7 @@ def _main(
 def analyze(
     captures: Captures,
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the report to.")] = Path(
         "dns-forensics-report"
     ),
     trust_anchor: Anchor = None,
@@ -203,21 +204,17 @@ def analyze(
     to: To = None,
     zone: Zone = None,
     policy: Policy = "strict",
-    figures: Annotated[bool, typer.Option(help="Write the figures of report.md.")] = True,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 4 if some input was damaged.")
-    ] = False,
-    exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 10 if incidents were found.")
-    ] = False,
+    figures: Figures = True,
+    strict: Strict = False,
+    exit_code: ExitCode = False,
     quiet: Quiet = False,
 ) -> None:
     """Read captures, revalidate every signature, and write the timeline report."""
     from forensics.pipeline import analyze as run
 
     options = _options(trust_anchor, port, server, resolver, from_, to, zone, policy)
-    _say_if_compiling(quiet)
-    with _bar(quiet) as progress:
+    say_if_compiling(quiet)
+    with bar(quiet) as progress:
         outcome = run(captures, out, options, figures=figures, progress=progress)
     _finish(outcome, out, strict=strict, exit_code=exit_code, quiet=quiet)
 
@@ -226,7 +223,7 @@ def analyze(
 def report(
     dataset: Annotated[Path, typer.Argument(help="A dataset that ingest has written.")],
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the report to.")] = Path(
         "dns-forensics-report"
     ),
     trust_anchor: Anchor = None,
@@ -234,28 +231,27 @@ def report(
     to: To = None,
     zone: Zone = None,
     policy: Policy = "strict",
-    figures: Annotated[bool, typer.Option(help="Write the figures of report.md.")] = True,
-    exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 10 if incidents were found.")
-    ] = False,
+    figures: Figures = True,
+    strict: Strict = False,
+    exit_code: ExitCode = False,
     quiet: Quiet = False,
 ) -> None:
     """Write the report of a dataset, without reading the packets again."""
     from forensics.pipeline import report_dataset
 
     options = _options(trust_anchor, None, None, None, from_, to, zone, policy)
-    _say_if_compiling(quiet)
+    say_if_compiling(quiet)
     outcome = report_dataset(dataset, out, options, figures=figures)
-    _finish(outcome, out, strict=False, exit_code=exit_code, quiet=quiet)
+    _finish(outcome, out, strict=strict, exit_code=exit_code, quiet=quiet)
 
 
 def _finish(outcome: Any, out: Path, *, strict: bool, exit_code: bool, quiet: bool) -> None:
     """Print the answer, and leave with the exit status that the options ask for."""
     from forensics.report.summary import render_summary
 
-    _report_errors(outcome.errors)
+    report_errors(outcome.errors)
     if not quiet:
-        typer.echo(render_summary(outcome.report))
+        typer.echo(render_summary(outcome.report, colour=wants_colour(sys.stdout)))
         typer.echo(f"\nReport: {out / 'report.html'}")
     if exit_code and outcome.report["incidents"]:
         raise typer.Exit(EXIT_INCIDENTS)
@@ -267,25 +263,25 @@ def _finish(outcome: Any, out: Path, *, strict: bool, exit_code: bool, quiet: bo
 def ingest(
     captures: Captures,
     *,
-    dataset: Annotated[Path, typer.Option("--dataset", "-d", help="Folder of the dataset.")],
+    dataset: Annotated[
+        Path, typer.Option("--dataset", "-d", help="Folder to write the dataset to.")
+    ],
     port: Port = None,
     server: Server = None,
     resolver: Resolver = None,
     from_: From = None,
     to: To = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 4 if some input was damaged.")
-    ] = False,
+    strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Read captures into a dataset of Parquet tables, to be asked many times."""
     from forensics.pipeline import ingest_dataset
 
     options = _options(None, port, server, resolver, from_, to, None, "strict")
-    _say_if_compiling(quiet)
-    with _bar(quiet) as progress:
+    say_if_compiling(quiet)
+    with bar(quiet) as progress:
         outcome = ingest_dataset(captures, dataset, options, progress=progress)
-    _report_errors(outcome.errors)
+    report_errors(outcome.errors)
     if not quiet:
         counts = outcome.counts
         typer.echo(f"{counts['packets']:,} packets, {counts['messages']:,} messages")
@@ -294,28 +290,72 @@ def ingest(
         raise typer.Exit(EXIT_DAMAGED)
 
 
-def _leave_out_pandas() -> None:
-    """Let pyarrow believe that pandas is not installed, in this process.
+def _table(name: str, example: str, help_: str) -> None:
+    """Add the command that gives one table."""
 
-    pyarrow imports pandas at the first Python list that it is given, which takes longer than the
-    analysis of a small capture. No command needs pandas; the Python API does, and is not touched.
-    """
-    import pyarrow as pa
+    def command(
+        sources: Sources,
+        *,
+        form: Format = None,
+        output: Output = None,
+        port: Port = None,
+        server: Server = None,
+        resolver: Resolver = None,
+        from_: From = None,
+        to: To = None,
+        zone: Zone = None,
+    ) -> None:
+        options = _options(None, port, server, resolver, from_, to, zone, "strict")
+        _print_table(sources, name, options, form, output)
 
-    if "pandas" in sys.modules:
-        return
-    sys.meta_path.insert(0, _NoPandas)
-    pa.array([0])
-    sys.meta_path.remove(_NoPandas)
+    app.command(name, help=help_, epilog=f"Example: dns-forensics {name} {example}")(command)
 
 
-class _NoPandas:
-    """A finder of modules that says of pandas that it is not there."""
+_table(
+    "transactions",
+    "outage.pcap --zone de. --format csv -o de.csv",
+    "List queries with their responses: who asked whom for what, when, and with what outcome.",
+)
+_table(
+    "keys",
+    "archive --zone de.",
+    "List the DNSKEY and DS RRsets: which server showed which keys, from when to when.",
+)
+_table(
+    "signatures",
+    "archive --zone de. --format jsonl",
+    "List the distinct signatures: owner, type, signer, key tag and validity.",
+)
 
-    @staticmethod
-    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
-        if name == "pandas":
-            raise ImportError(name)
+
+def _print_table(
+    sources: list[str], name: str, options: Options, form: str | None, output: Path | None
+) -> None:
+    """Write a table in the format that was asked for, to a file or to standard output."""
+    from forensics.browse import opened
+    from forensics.output import replacing_file
+    from forensics.report.tablewriter import FORMATS, text_of, write_parquet
+
+    if form is None:
+        ending = output.suffix.removeprefix(".") if output else ""
+        form = ending if ending in FORMATS else "table"
+    if form not in FORMATS:
+        raise UsageError(f"--format {form}: no such format; there are {', '.join(FORMATS)}")
+    if form == "parquet" and output is None:
+        raise UsageError("--format parquet needs a file: -o FILE.parquet")
+    say_if_compiling(quiet=False)
+    with opened(sources, name, options) as rows:
+        report_errors(rows.errors)
+        if form == "parquet" and output is not None:
+            with replacing_file(output) as path:
+                write_parquet(path, rows.batches, rows.schema)
+            return
+        text = text_of(name, rows.batches, rows.schema, form)
+        if output is None:
+            sys.stdout.writelines(text)
+            return
+        with replacing_file(output) as path, path.open("w", encoding="utf-8") as file:
+            file.writelines(text)
 
 
 def main() -> None:
@@ -323,17 +363,22 @@ def main() -> None:
     from forensics.errors import NoInputError
 
     if len(sys.argv) > 1 and not {"-h", "--help", "--version"} & set(sys.argv):
-        _leave_out_pandas()
+        leave_out_pandas()
+    stop_on_signals()
     try:
         app(standalone_mode=True)
     except UsageError as error:
-        sys.exit(_fail(str(error), EXIT_USAGE).exit_code)
+        complain(str(error))
+        sys.exit(EXIT_USAGE)
     except NoInputError as error:
-        _report_errors(error.errors)
+        report_errors(error.errors)
         sys.exit(EXIT_NO_INPUT)
     except ForensicsError as error:
-        sys.exit(_fail(str(error), EXIT_NO_INPUT).exit_code)
+        complain(str(error))
+        sys.exit(EXIT_NO_INPUT)
     except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
 

@@ -7,58 +7,30 @@ may begin at any stored table.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from forensics.errors import InputError, NoInputError, UsageError
-from forensics.vocabulary import PAIRINGS
+from forensics.options import Options
+from forensics.output import MARK, check_apart, distinct, replacing
+from forensics.vocabulary import NOT_READ, PAIRINGS
+
+__all__ = [
+    "Options",
+    "Outcome",
+    "Progress",
+    "analyze",
+    "ingest_dataset",
+    "report_dataset",
+]
+
+INPUTS_NAMED = 4
+"""Inputs that could not be read which one sentence names; the losses list them all."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, octets done and octets in all (0: not known)."""
-
-MARK = "manifest.json"
-"""The file by which a folder is known as this program's own output, which may be replaced."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the user may choose; the same options and inputs give the same octets.
-
-    Attributes:
-        trust_anchors: files of DS or DNSKEY records, or IANA's root-anchors.xml; none: the root's
-            built-in anchors.
-        ports: ports that carry DNS besides 53.
-        servers, resolvers: addresses whose role the user knows.
-        start, end: ns since 1970; what lies outside [start, end) is left out.
-        zone: lower case or not; only this zone, those below it, and the chain above it.
-        policy: name of the validator whose clock rules are used.
-    """
-
-    trust_anchors: tuple[str, ...] = ()
-    ports: frozenset[int] = frozenset()
-    servers: frozenset[str] = frozenset()
-    resolvers: frozenset[str] = frozenset()
-    start: int | None = None
-    end: int | None = None
-    zone: str | None = None
-    policy: str = "strict"
-
-    def told(self) -> dict[str, Any]:
-        """Give the options as report.json and the manifest state them."""
-        return {
-            "trust_anchors": list(self.trust_anchors) or "built-in",
-            "ports": sorted(self.ports),
-            "servers": sorted(self.servers),
-            "resolvers": sorted(self.resolvers),
-            "from": self.start,
-            "to": self.end,
-            "zone": self.zone,
-            "policy": self.policy,
-        }
 
 
 @dataclass(slots=True)
@@ -92,6 +64,7 @@ def analyze(
         UsageError: an option is wrong, or `out` is a folder of something else.
         NoInputError: not one input could be read.
     """
+    options.check()
     anchors = _anchors(options)
     with replacing(Path(out)) as folder:
         outcome = _ingest(paths, folder / "tables", options, progress)
@@ -115,9 +88,11 @@ def ingest_dataset(
     """
     from forensics.archive.manifest import write_manifest
 
+    options.check()
     with replacing(Path(dataset)) as folder:
         outcome = _ingest(paths, folder / "tables", options, progress)
-        write_manifest(folder, kind="dataset")
+        unread = [[error.path, error.offset, error.reason] for error in outcome.errors]
+        write_manifest(folder, kind="dataset", more={"unreadable": unread})
     return outcome
 
 
@@ -136,40 +111,29 @@ def report_dataset(
     tables = Path(dataset) / "tables"
     if not (tables / "captures.parquet").is_file():
         raise UsageError(f"{dataset}: no dataset; make one with: dns-forensics ingest")
+    check_apart(Path(dataset), Path(out))
+    options.check()
     anchors = _anchors(options)
     with replacing(Path(out)) as folder:
         (folder / "tables").mkdir(parents=True)
-        outcome = Outcome()
-        outcome.report = _report(tables, (), anchors, options, folder / "tables")
-        outcome.damaged = bool(outcome.report["losses"])
+        outcome = Outcome(errors=_unreadable(Path(dataset)))
+        outcome.report = _report(tables, outcome.errors, anchors, options, folder / "tables")
+        outcome.damaged = any(row["reason"] not in NOT_READ for row in outcome.report["losses"])
         _write(outcome.report, folder, figures=figures)
     return outcome
 
 
-@contextmanager
-def replacing(out: Path) -> Iterator[Path]:
-    """Give a new folder that takes the place of `out` when all went well, and vanishes if not.
+def _unreadable(dataset: Path) -> tuple[InputError, ...]:
+    """The inputs that were named when a dataset was made and that could not be read."""
+    import json
 
-    Raises:
-        UsageError: `out` exists and is not a folder that this program wrote.
-    """
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise UsageError(f"{out}: exists and is no folder; name another one with --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
-        raise UsageError(f"{out}: a folder that dns-forensics did not write; name another one")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.parent / f".{out.name}.{os.getpid()}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    old = out.parent / f".{out.name}.{os.getpid()}.old"
     try:
-        yield part
-        if out.is_dir():
-            out.replace(old)
-        part.replace(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        manifest = json.loads((dataset / MARK).read_text(encoding="utf-8"))
+        found = manifest.get("unreadable", ())
+        return tuple(InputError(str(path), int(at), str(why)) for path, at, why in found)
+    except (OSError, ValueError, AttributeError, TypeError):
+        # Tables alone, without a manifest, are a dataset too.
+        return ()
 
 
 def _anchors(options: Options) -> list[Any]:
@@ -186,6 +150,7 @@ def _ingest(
 ) -> Outcome:
     from forensics.ingest import ingest
 
+    paths = distinct(paths)
     sizes = {path: _size(path) for path in paths}
     total = sum(sizes.values())
     done: dict[str, int] = {}
@@ -213,7 +178,8 @@ def _ingest(
     facts = result.captures
     return Outcome(
         errors=tuple(result.errors),
-        damaged=bool(result.errors) or any(capture.losses for capture in facts),
+        damaged=bool(result.errors)
+        or any(not NOT_READ.issuperset(capture.losses.as_dict()) for capture in facts),
         counts={
             "packets": sum(capture.packets for capture in facts),
             "messages": sum(capture.messages for capture in facts),
@@ -355,7 +321,7 @@ def _assemble(
             **counts,
             "verdicts": story.statuses,
         },
-        "findings": story.findings,
+        "findings": [*_unread_finding(errors), *story.findings],
         "incidents": story.incidents,
         "triage": story.triage,
         "agreement": story.agreement,
@@ -364,6 +330,16 @@ def _assemble(
         "events": story.events,
         "events_omitted": story.events_omitted,
     }
+
+
+def _unread_finding(errors: Sequence[InputError]) -> list[dict[str, Any]]:
+    """Say first which inputs are missing from all that follows."""
+    if not errors:
+        return []
+    named = "; ".join(f"{error.path}: {error.reason}" for error in errors[:INPUTS_NAMED])
+    more = f"; and {len(errors) - INPUTS_NAMED} more" if len(errors) > INPUTS_NAMED else ""
+    sentence = f"{len(errors)} of the inputs could not be read: {named}{more}."
+    return [{"kind": "unreadable", "count": len(errors), "sentence": sentence}]
 
 
 def _with_integer_times(schema: Any) -> Any:
@@ -392,9 +368,7 @@ def _pairings(batches: Iterator[Any]) -> dict[str, int]:
 
 def _notes(notes: Sequence[Any], places: Any) -> list[dict[str, Any]]:
     """What validation has to say, with the resolver's address in the place's stead."""
-    servers = dict(
-        zip(places["place"].to_pylist(), places["server"].to_pylist(), strict=True)
-    )
+    servers = dict(zip(places["place"].to_pylist(), places["server"].to_pylist(), strict=True))
     return [
         {
             "kind": note.kind,

@@ -44,6 +44,19 @@ class Scope:
             return table
         return table.filter(_mask(table["signer"], self.concerns))
 
+    def keys(self, table: Any) -> Any:
+        """Keep the rows of schemas.KEYS whose zone concerns the zone, seen within the times."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if self.zone is not None:
+            table = table.filter(_mask(table["zone"], self.concerns))
+        if self._end is not None:
+            table = table.filter(pc.less(table["first"].cast(pa.int64()), self._end))
+        if self._start is not None:
+            table = table.filter(pc.greater_equal(table["last"].cast(pa.int64()), self._start))
+        return table
+
     def sightings(self, batches: Iterator[Any], signatures: Any) -> Iterator[Any]:
         """Keep sightings within the times and of the signatures that were kept."""
         import pyarrow.compute as pc

@@ -320,3 +320,58 @@ KEY_TYPES: Final = (TYPE_DNSKEY, TYPE_DS, TYPE_CDS, TYPE_CDNSKEY)
 SERVFAIL: Final = 2
 NXDOMAIN: Final = 3
 REFUSED: Final = 5
+
+
+class LossKind(NamedTuple):
+    """What one reason in `losses.reason` means to the reader of a report.
+
+    Attributes:
+        noun: what is counted, singular.
+        tail: what is said of it behind the noun.
+        damage: the input is at fault. If not, the octets are whole, and this version leaves them.
+    """
+
+    noun: str
+    tail: str
+    damage: bool = True
+
+
+LOSSES: Final = {
+    "link-type-unknown": LossKind(
+        "packet", "of a link type that this version does not know", False
+    ),
+    "interface-unknown": LossKind("packet", "of an interface that the file never describes"),
+    "packet-length": LossKind("packet", "longer than its block"),
+    "packet-cut": LossKind("packet", "cut within its headers"),
+    "ip-malformed": LossKind("packet", "with an impossible IP header"),
+    "ip-fragment": LossKind(
+        "IP fragment", "(this version does not put fragments together)", False
+    ),
+    "udp-malformed": LossKind("packet", "with an impossible UDP length"),
+    "tcp-not-reassembled": LossKind(
+        "TCP segment", "(this version does not put TCP streams together)", False
+    ),
+    "message-short": LossKind("message", "shorter than a DNS header"),
+    "message-cut": LossKind("message", "of which only the beginning was recorded"),
+    "no-timestamp": LossKind("packet", "without a time of its own"),
+    "interface-limit": LossKind(
+        "packet", "of an interface beyond those that this version follows", False
+    ),
+    "record-length": LossKind("record", "of an absurd length"),
+    "block-length": LossKind("block", "of an absurd length"),
+    "frame-length": LossKind("frame", "of an absurd length"),
+    "content-type": LossKind("stream", "of frames that are not dnstap", False),
+    "protobuf-malformed": LossKind("frame", "that is no dnstap message"),
+    "identity-limit": LossKind(
+        "message", "of a dnstap identity beyond those that this version follows", False
+    ),
+    "file-cut": LossKind("file", "that ends within a record"),
+    "decompression-failed": LossKind("file", "whose compressed data is damaged or cut"),
+    "decompression-limit": LossKind("file", "that expands beyond every sensible size"),
+    "read-failed": LossKind("file", "that the system failed to read on"),
+    "unreadable": LossKind("input", "that could not be opened or recognised"),
+}
+"""Every reason why something of an input is not in the tables."""
+
+NOT_READ: Final = frozenset(code for code, kind in LOSSES.items() if not kind.damage)
+"""Losses that are no damage: whole in the capture, and left out by this version."""

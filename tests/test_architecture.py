@@ -20,7 +20,18 @@ STAGES = (
     "archive",
 )
 COMMON = {"schemas", "vocabulary", "errors", "limits", "knowledge", "wire"}
-TOP = {"cli", "pipeline", "ingest", "scope", "api", "__init__"}
+TOP = {
+    "cli",
+    "terminal",
+    "pipeline",
+    "browse",
+    "options",
+    "output",
+    "ingest",
+    "scope",
+    "api",
+    "__init__",
+}
 ALLOWED = {stage: COMMON | {stage} for stage in STAGES} | {
     "wire": {"wire", "limits", "errors", "vocabulary"},
     "schemas": set(),

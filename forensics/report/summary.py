@@ -8,6 +8,7 @@ from typing import Final
 from forensics.report import words
 from forensics.report.account import Report, account, part, rows
 from forensics.report.escape import visible
+from forensics.vocabulary import NOT_READ
 
 WIDTH: Final = 88
 """Columns: fits an 80-column quote in a mail after wrapping, and the usual terminal."""
@@ -61,8 +62,8 @@ def render_summary(report: Report, *, colour: bool = False) -> str:
     lost = sum(
         number
         for capture in rows(report.get("captures"))
-        for number in part(capture, "losses").values()
-        if isinstance(number, int)
+        for reason, number in part(capture, "losses").items()
+        if isinstance(number, int) and reason not in NOT_READ
     )
     if lost and not any(row.get("kind") == "losses" for row in told.findings):
         notes.append(f"Damaged input: {words.counted(lost, 'piece')} could not be read")

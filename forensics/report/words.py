@@ -119,6 +119,8 @@ FINDINGS: Final = {
     "resolver-local": "Inside a resolver only",
     "near-miss": "Near-miss",
     "losses": "Damaged input",
+    "not-read": "Not read",
+    "unreadable": "Input not read",
     "omitted": "Left out",
     "one-direction": "One direction only",
     "duplicates": "Duplicate packets",

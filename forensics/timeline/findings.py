@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from forensics import vocabulary
 from forensics.timeline.evidence import Evidence
 from forensics.timeline.impact import Traffic
 from forensics.timeline.survey import Survey
@@ -25,6 +26,7 @@ ORDER: Final = (
     "resolver-local",
     "near-miss",
     "losses",
+    "not-read",
     "omitted",
 )
 """Findings in this order: what changes how all the rest is to be read comes first."""
@@ -92,20 +94,33 @@ def of_capture(evidence: Evidence, seen: Survey, traffic: Traffic) -> list[dict[
                 ),
             }
         )
-    losses = evidence.losses.select(["reason", "count"]).to_pylist()
-    if losses:
-        reasons: dict[str, int] = {}
-        for row in losses:
-            reasons[row["reason"]] = reasons.get(row["reason"], 0) + row["count"]
-        named = ", ".join(f"{reasons[name]:,} {name}" for name in sorted(reasons))
-        found.append(
-            {
-                "kind": "losses",
-                "reasons": dict(sorted(reasons.items())),
-                "sentence": f"Part of the input could not be read: {named}.",
-            }
-        )
+    found += _of_losses(evidence.losses.select(["reason", "count"]).to_pylist())
     return found
+
+
+def _of_losses(losses: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Tell damage of the input apart from what this version does not read."""
+    reasons: dict[str, int] = {}
+    for row in losses:
+        reasons[row["reason"]] = reasons.get(row["reason"], 0) + row["count"]
+    found = []
+    for kind, text, chosen in (
+        ("not-read", "Whole in the capture, but not read", reasons.keys() & vocabulary.NOT_READ),
+        ("losses", "Part of the input could not be read", reasons.keys() - vocabulary.NOT_READ),
+    ):
+        if chosen:
+            held = {reason: reasons[reason] for reason in sorted(chosen)}
+            named = "; ".join(_loss(reason, count) for reason, count in held.items())
+            found.append({"kind": kind, "reasons": held, "sentence": f"{text}: {named}."})
+    return found
+
+
+def _loss(reason: str, count: int) -> str:
+    """Name a loss: `126 TCP segments (this version does not put TCP streams together)`."""
+    known = vocabulary.LOSSES.get(reason)
+    if known is None:
+        return f"{count:,} {reason}"
+    return f"{counted(count, known.noun)} {known.tail}"
 
 
 def of_incidents(incidents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,0 +1,75 @@
+"""What the user of a run may choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from forensics.errors import UsageError
+
+PORTS: Final = 2**16
+"""Ports of UDP and TCP are below this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user may choose; the same options and inputs give the same octets.
+
+    Attributes:
+        trust_anchors: files of DS or DNSKEY records, or IANA's root-anchors.xml; none: the root's
+            built-in anchors.
+        ports: ports that carry DNS besides 53.
+        servers, resolvers: addresses whose role the user knows.
+        start, end: ns since 1970; what lies outside [start, end) is left out.
+        zone: lower case or not; only this zone, those below it, and the chain above it.
+        policy: name of the validator whose clock rules are used.
+    """
+
+    trust_anchors: tuple[str, ...] = ()
+    ports: frozenset[int] = frozenset()
+    servers: frozenset[str] = frozenset()
+    resolvers: frozenset[str] = frozenset()
+    start: int | None = None
+    end: int | None = None
+    zone: str | None = None
+    policy: str = "strict"
+
+    def told(self) -> dict[str, Any]:
+        """Give the options as report.json and the manifest state them."""
+        from forensics.timeline.moments import rfc3339
+
+        return {
+            "trust_anchors": list(self.trust_anchors) or "built-in",
+            "ports": sorted(self.ports),
+            "servers": sorted(self.servers),
+            "resolvers": sorted(self.resolvers),
+            "from": None if self.start is None else rfc3339(self.start),
+            "to": None if self.end is None else rfc3339(self.end),
+            "zone": self.zone,
+            "policy": self.policy,
+        }
+
+    def check(self) -> None:
+        """Refuse options that no run could obey, before any work is done.
+
+        Raises:
+            UsageError: names the option, what was given, and what can be.
+        """
+        import ipaddress
+
+        from forensics.scope import Scope
+        from forensics.validation.policy import POLICIES
+
+        Scope(self.zone, self.start, self.end)
+        if self.policy not in POLICIES:
+            known = ", ".join(POLICIES)
+            raise UsageError(f"--policy {self.policy}: no such policy; there are {known}")
+        for port in sorted(self.ports):
+            if not 0 < port < PORTS:
+                raise UsageError(f"--port {port}: ports are 1 to {PORTS - 1}")
+        for option, addresses in (("--server", self.servers), ("--resolver", self.resolvers)):
+            for address in sorted(addresses):
+                try:
+                    ipaddress.ip_address(address)
+                except ValueError:
+                    raise UsageError(f"{option} {address}: not an IP address") from None

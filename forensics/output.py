@@ -1,0 +1,89 @@
+"""Folders that are written whole or not at all, and what may be read into them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from forensics.errors import UsageError
+
+MARK: Final = "manifest.json"
+"""The file by which a folder is known as this program's own output, which may be replaced."""
+
+
+@contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """Give a new folder that takes the place of `out` when all went well, and vanishes if not.
+
+    Raises:
+        UsageError: `out` exists and is not a folder that this program wrote.
+    """
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise UsageError(f"{out}: exists and is no folder; name another one with --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+        raise UsageError(f"{out}: a folder that dns-forensics did not write; name another one")
+    part = out.parent / f".{out.name}.{os.getpid()}.part"
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+    except OSError as error:
+        reason = (error.strerror or "error").lower()
+        raise UsageError(f"{out}: cannot be written: {reason}") from None
+    old = out.parent / f".{out.name}.{os.getpid()}.old"
+    try:
+        yield part
+        if out.is_dir():
+            out.replace(old)
+        part.replace(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_apart(dataset: Path, out: Path) -> None:
+    """Refuse to put a report where its dataset is: it would be replaced.
+
+    Raises:
+        UsageError: one folder is or holds the other.
+    """
+    source, target = dataset.resolve(), out.resolve()
+    if target in (source, *source.parents) or source in target.parents:
+        raise UsageError(f"{out}: holds or lies in the dataset; name another folder with --out")
+
+
+def distinct(paths: Sequence[str]) -> list[str]:
+    """Leave out files that are named a second time: read twice they would count twice.
+
+    Raises:
+        UsageError: standard input is to be read twice.
+    """
+    if paths.count("-") > 1:
+        raise UsageError("-: standard input can be read only once")
+    known: dict[str, str] = {}
+    for path in paths:
+        known.setdefault("-" if path == "-" else os.path.realpath(path), path)
+    return list(known.values())
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """Give a new file's path that takes the place of `path` when all went well.
+
+    Raises:
+        UsageError: the folder cannot be written to.
+    """
+    part = path.parent / f".{path.name}.{os.getpid()}.part"
+    try:
+        part.touch()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {(error.strerror or '').lower()}") from None
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

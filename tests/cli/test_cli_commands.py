@@ -1,0 +1,208 @@
+"""The command line as a person meets it: help, slips of the pen, tables, exit statuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CAPTURE = ROOT / "captures" / "healthy-zsk-roll" / "capture.pcap.zst"
+ANCHOR = CAPTURE.with_name("trust-anchor.ds")
+COMMANDS = ("analyze", "report", "ingest", "transactions", "keys", "signatures")
+
+
+def command(*words: str, **options) -> subprocess.CompletedProcess[str]:
+    """Run the program as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "forensics.cli", *map(str, words)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+        env={**os.environ, "COLUMNS": "100", "TERM": "dumb"},
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    """A dataset with one input that could not be read."""
+    folder = tmp_path_factory.mktemp("cli") / "archive"
+    result = command("ingest", CAPTURE, "missing.pcap", "--dataset", folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_with_an_example_and_every_option_explained(name) -> None:
+    result = command(name, "--help")
+    assert result.returncode == 0
+    assert f"Example: dns-forensics {name} " in result.stdout
+    import typer.main
+
+    from forensics.cli import app
+
+    for option in typer.main.get_command(app).commands[name].params:
+        assert getattr(option, "help", None), option.name
+
+
+def test_help_of_the_program_has_an_example_and_names_all_commands() -> None:
+    told = command("--help").stdout
+    assert "Example: dns-forensics analyze" in told
+    for name in COMMANDS:
+        assert f" {name} " in told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--policy", "unbund"), "unbound"),
+        (("--port", "99999"), "--port 99999"),
+        (("--server", "ns.example"), "--server ns.example"),
+        (("--resolver", "9"), "--resolver 9"),
+        (("--from", "yesterday"), "--from yesterday"),
+        (("--from", "2027-01-01", "--to", "2026-01-01"), "--from"),
+        (("--zone", "a..b"), "--zone a..b"),
+        (("--trust-anchor", "no.such.file"), "no.such.file"),
+        (("--out", "/proc/version/report"), "/proc/version/report"),
+        (("--out", "/proc/report"), "/proc/report"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_status_2(words, told, tmp_path) -> None:
+    out = () if "--out" in words else ("--out", tmp_path / "out")
+    result = command("analyze", CAPTURE, *words, *out)
+    assert result.returncode == 2, result.stderr
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("First run")]
+    assert len(lines) == 1
+    assert lines[0].startswith("dns-forensics: ")
+    assert told in lines[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_standard_input_is_read_only_once(tmp_path) -> None:
+    result = command("analyze", "-", "-", "--out", tmp_path / "out", stdin=subprocess.DEVNULL)
+    assert result.returncode == 2
+    assert "only once" in result.stderr
+
+
+def test_a_report_never_replaces_its_dataset(dataset) -> None:
+    before = sorted(path.name for path in (dataset / "tables").iterdir())
+    for out in (dataset, dataset.parent, dataset / "tables", dataset / "report"):
+        result = command("report", dataset, "--out", out)
+        assert result.returncode == 2, result.stderr
+    assert sorted(path.name for path in (dataset / "tables").iterdir()) == before
+
+
+def test_a_dataset_gives_the_report_that_the_captures_give(dataset, tmp_path) -> None:
+    options = ("--trust-anchor", ANCHOR, "--quiet")
+    first = command("analyze", CAPTURE, "missing.pcap", *options, "--out", tmp_path / "a")
+    second = command("report", dataset, *options, "--out", tmp_path / "b")
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert first.stderr == second.stderr
+    for name in ("report.json", "report.html", "report.md"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    report = json.loads((tmp_path / "a" / "report.json").read_text())
+    assert next(row["kind"] for row in report["findings"]) == "unreadable"
+    assert "missing.pcap" in report["findings"][0]["sentence"]
+
+
+def test_a_file_named_twice_counts_once(tmp_path) -> None:
+    result = command("ingest", CAPTURE, str(CAPTURE), "--dataset", tmp_path / "twice")
+    once = command("ingest", CAPTURE, "--dataset", tmp_path / "once")
+    assert result.stdout.splitlines()[0] == once.stdout.splitlines()[0]
+
+
+def test_what_this_version_does_not_read_is_no_damage(dataset, tmp_path) -> None:
+    whole = ("analyze", CAPTURE, "--quiet", "--no-figures", "--strict", "--out", tmp_path / "out")
+    assert command(*whole).returncode == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert {row["reason"] for row in report["losses"]} == {"tcp-not-reassembled"}
+    # An input that could not be read is remembered by the dataset.
+    result = command("report", dataset, "--strict", "--no-figures", "--out", tmp_path / "b")
+    assert result.returncode == 4
+
+
+@pytest.mark.parametrize("name", ["transactions", "keys", "signatures"])
+def test_a_table_has_the_same_rows_in_each_format(name, dataset, tmp_path) -> None:
+    import pyarrow.parquet as pq
+
+    stored = pq.read_metadata(dataset / "tables" / f"{name}.parquet").num_rows
+    assert stored
+    lines = command(name, dataset).stdout.splitlines()
+    assert len(lines) == 1 + stored
+    rows = list(csv.DictReader(command(name, dataset, "-f", "csv").stdout.splitlines()))
+    parsed = [
+        json.loads(line) for line in command(name, CAPTURE, "-f", "jsonl").stdout.splitlines()
+    ]
+    path = tmp_path / "rows.parquet"
+    assert command(name, dataset, "-o", path).returncode == 0
+    table = pq.read_table(path)
+    assert len(rows) == len(parsed) == table.num_rows == stored
+    assert list(rows[0]) == list(parsed[0]) == table.schema.names
+    for row, told in zip(rows, parsed, strict=True):
+        for column, cell in told.items():
+            text = " ".join(map(str, cell)) if isinstance(cell, list) else cell
+            assert row[column].removeprefix("'") == ("" if text is None else str(text)), column
+
+
+def test_a_table_is_restricted_by_zone_and_time(dataset) -> None:
+    rows = command("keys", dataset, "--zone", "de.", "-f", "jsonl").stdout.splitlines()
+    zones = {json.loads(row)["zone"] for row in rows}
+    assert "." in zones
+    assert "de." in zones
+    assert not zones & {"nl.", "zz."}
+    assert command("keys", dataset, "--to", "1999-01-01", "-f", "jsonl").stdout == ""
+
+
+def test_a_table_says_what_is_wrong(dataset, tmp_path) -> None:
+    for words in (
+        (dataset, "-f", "xml"),
+        (dataset, "-f", "parquet"),
+        (tmp_path,),
+        (dataset, "-o", "/proc/rows.csv"),
+    ):
+        result = command("keys", *words)
+        assert result.returncode == 2, result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    assert command("keys", "missing.pcap").returncode == 3
+
+
+def test_a_closed_pipe_is_no_error(dataset) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "forensics.cli", "transactions", str(dataset), "-f", "jsonl"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing_behind(number, tmp_path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "forensics.cli", "analyze", "-", "--out", str(tmp_path / "out")],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(".out.*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(number)
+        assert process.wait(60) == 128 + number
+    assert not list(tmp_path.iterdir())
