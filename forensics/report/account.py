@@ -193,14 +193,14 @@ def where(incident: Row) -> Fact:
         named.append(f"and {len(bad) - SERVERS_NAMED} more")
     kinds = ", ".join(str(kind) for kind in (incident.get("types") or [])[:8])
     grounds = []
-    if servers:
+    if servers and incident.get("view") != "resolver":
         grounds.append(f"{len(bad)} of {words.counted(len(servers), 'server')} served bad data")
         grounds += named
     elif incident.get("resolvers"):
-        grounds.append("Seen inside resolvers; no authority showed bad data")
-        grounds += [
-            words.place(resolver) for resolver in rows(incident["resolvers"])[:SERVERS_NAMED]
-        ]
+        grounds.append("Seen in answers of resolvers; no authority showed bad data")
+        resolvers = rows(incident["resolvers"])
+        shown = [row for row in resolvers if _count(row, "bad")] or resolvers
+        grounds += [words.place(resolver) for resolver in shown[:SERVERS_NAMED]]
     if kinds:
         grounds.append(f"Record types: {kinds}")
     return Fact("Where", str(incident.get("zone", "?")), tuple(grounds))
@@ -229,14 +229,19 @@ def whom(incident: Row) -> Fact:
         )
     ]
     if asked:
-        grounds.append(f"Of {words.counted(asked, 'lookup')} for it ({failed / asked:.0%})")
+        zone = incident.get("zone", "?")
+        grounds.append(f"{failed / asked:.0%} of {words.counted(asked, 'lookup')} for {zone} then")
     if _count(impact, "signed") + _count(impact, "unsigned"):
         grounds.append(
             f"{words.number(_count(impact, 'signed'))} for signed names, "
             f"{words.number(_count(impact, 'unsigned'))} for unsigned ones"
         )
-    if _count(impact, "retries"):
-        grounds.append(f"{words.counted(impact['retries'], 'retry')} not counted")
+    repeats = _count(impact, "repeats")
+    if repeats:
+        grounds.append(f"{words.number(repeats)} of them repeat a question that had just failed")
+    if _count(impact, "retries") > repeats:
+        again = _count(impact, "retries") - repeats
+        grounds.append(f"{words.counted(again, 'retransmission')} not counted")
     answer = f"{words.counted(failed, 'lookup')} failed" if failed else "no failed lookup seen"
     return Fact("Whom", answer, tuple(text for text in grounds if text))
 

@@ -52,7 +52,8 @@ class Impact:
 
     Attributes:
         transactions, servfail: lookups at or under the zone, and those that failed.
-        retries: retransmissions beside them.
+        again: retransmissions beside them.
+        distinct: failed lookups that differ in client, name, type or bin of the series.
         signed, unsigned: failed lookups of names in signed zones, and in unsigned ones below.
         names, clients, zones: distinct among the failed; zones, as far as a name tells its zone.
         alive: what stands at the place of a zone and was answered without an error at any time.
@@ -62,16 +63,27 @@ class Impact:
 
     transactions: int = 0
     servfail: int = 0
-    retries: int = 0
+    again: int = 0
     signed: int = 0
     unsigned: int = 0
     names: Distinct = field(default_factory=Distinct)
     clients: Distinct = field(default_factory=Distinct)
     zones: Distinct = field(default_factory=Distinct)
     alive: Distinct = field(default_factory=Distinct)
+    distinct: Distinct = field(default_factory=Distinct)
     resolvers: dict[tuple[str, str], Resolver] = field(default_factory=dict)
     first_failure: Moment | None = None
     last_failure: Moment | None = None
+
+    @property
+    def repeats(self) -> int:
+        """Failed lookups that a client repeated within a bin: the rule of `series.lookups`."""
+        return max(self.servfail - self.distinct.count(), 0)
+
+    @property
+    def retries(self) -> int:
+        """What clients asked once more: repeated failed lookups and retransmissions."""
+        return self.again + self.repeats
 
     def zone_count(self, zone: str, below: set[str]) -> int:
         """Count the zones below that failed: those that exist, and those whose data was bad.
@@ -166,7 +178,11 @@ def walk(
             broken |= inside
             # Caches go on refusing for a while after the repair: that is still its doing.
             touched |= below[zone] & (rows.instant >= window.begin)
-            _hurt(impact, rows, np.flatnonzero(inside & rows.client_side), window.zone, known)
+            at = np.flatnonzero(inside & rows.client_side)
+            _hurt(impact, rows, at, window.zone, known)
+            failed = at[~rows.again[at] & (rows.rcode[at] == vocabulary.SERVFAIL)]
+            step = bin_numbers(rows.begin[failed], origin, width).astype(np.uint64)
+            impact.distinct.add(np.unique(mix(_asked(rows, failed), step)))
             _note_alive(impact, rows, below[zone] & (rows.rcode == 0), window.zone, known)
         traffic.client_side += int((rows.client_side & ~rows.again).sum())
         for side, counts in zip((rows.client_side, ~rows.client_side), traffic.triage, strict=True):
@@ -180,7 +196,7 @@ def _hurt(
     impact: Impact, rows: Lookups, at: NDArray[np.int64], zone: str, signed: frozenset[str]
 ) -> None:
     """Add the rows `at` of a batch to an incident's impact."""
-    impact.retries += int(rows.again[at].sum())
+    impact.again += int(rows.again[at].sum())
     at = at[~rows.again[at]]
     if not len(at):
         return
@@ -293,11 +309,7 @@ def _bin(traffic: Traffic, rows: Lookups, origin: int, width: int) -> None:
     failed = np.flatnonzero((kind == 2) | (kind == 3))
     if not len(failed):
         return
-    hashes = mix(
-        _of(rows.client, at[failed]),
-        _of(rows.name, at[failed]),
-        rows.qtype[at[failed]].astype("u8"),
-    )
+    hashes = _asked(rows, at[failed])
     cell = number[failed] * 5 + kind[failed]
     order = np.argsort(cell, kind="stable")
     starts = np.flatnonzero(np.r_[True, cell[order][1:] != cell[order][:-1]])
@@ -305,6 +317,11 @@ def _bin(traffic: Traffic, rows: Lookups, origin: int, width: int) -> None:
         step, what = divmod(int(cell[part[0]]), 5)
         held_hashes = traffic.failures.setdefault((step, what), Distinct(BIN_KEPT))
         held_hashes.add(np.unique(hashes[part]))
+
+
+def _asked(rows: Lookups, at: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Give a hash of who asked what: client, name and type."""
+    return mix(_of(rows.client, at), _of(rows.name, at), rows.qtype[at].astype("u8"))
 
 
 def _of(column: Coded, at: NDArray[np.int64]) -> NDArray[np.uint64]:

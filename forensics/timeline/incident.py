@@ -128,6 +128,7 @@ def complete(
             "signed": impact.signed,
             "unsigned": impact.unsigned,
             "retries": impact.retries,
+            "repeats": impact.repeats,
         },
         "mitigations": _mitigations(begun, impact),
         "history": cause.history(begun.happenings, paths),

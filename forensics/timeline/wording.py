@@ -12,6 +12,33 @@ FINE: Final = 10 * limits.SECOND
 """Brackets and incidents shorter than this are told in milliseconds."""
 
 
+NAMED: Final = 2
+"""Resolvers named in a sentence; the rest are counted."""
+
+RESOLVER_CLAUSES: Final = {
+    "ds-mismatch": "vouched for a key that the key list did not hold",
+    "dnskey-absent": "held no keys, though the parent says that the zone is signed",
+    "dnskey-unobtainable": "left out the keys, though the parent says that the zone is signed",
+    "dnskey-unsigned-by-ds-key": "held a key list that the key known to the parent did not sign",
+    "rrsig-missing": "came without the signatures that were due",
+    "signature-invalid": "carried signatures that no published key had made",
+    "dnskey-missing": "were signed with a key that was not published",
+    "signature-expired": "carried signatures that had run out",
+    "signature-not-yet-valid": "carried signatures dated in the future",
+    "signature-window-invalid": "carried signatures that end before they begin",
+    "signature-malformed": "carried signatures that were not well-formed",
+    "signer-invalid": "were signed in the name of a zone that cannot sign them",
+    "labels-invalid": "carried signatures that claim more labels than the name has",
+    "key-revoked": "were signed with a key that had been revoked",
+    "zone-key-bit-unset": "were signed with a key that is not marked as a zone key",
+    "denial-missing": "said that a name does not exist, without a proof",
+    "denial-invalid": "said that a name does not exist, with a proof of something else",
+    "denial-contradicted": "proved that something does not exist which is served",
+    "algorithm-incomplete": "lacked a signature algorithm that the zone is announced with",
+}
+"""What a resolver's answers showed, where nothing is known of what the zone itself served."""
+
+
 def counted(number: int, noun: str) -> str:
     """Give a number with its noun: `1 server`, `1,204 servers`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
@@ -26,8 +53,10 @@ def sentence(incident: dict[str, Any], brackets: Brackets) -> str:
     """
     zone = incident["zone"]
     named = "the root zone" if zone == "." else zone
-    reason = vocabulary.REASONS[vocabulary.REASON_CODE[incident["reason"]]]
-    what = reason.sentence.format(zone=named)
+    what = _in_resolvers(incident, named)
+    if what is None:
+        reason = vocabulary.REASONS[vocabulary.REASON_CODE[incident["reason"]]]
+        what = reason.sentence.format(zone=named)
     parts = [what[:1].upper() + what[1:] if zone == "." else what]
     parts.append(_began(brackets))
     parts.append(_ended(brackets))
@@ -36,9 +65,28 @@ def sentence(incident: dict[str, Any], brackets: Brackets) -> str:
     return " ".join(part for part in parts if part)
 
 
+def _in_resolvers(incident: dict[str, Any], zone: str) -> str | None:
+    """Speak of the resolvers where only their answers show it; the zone is not accused."""
+    clause = RESOLVER_CLAUSES.get(incident["reason"])
+    bad = sorted({row["address"] for row in incident["resolvers"] if row["bad"]})
+    if incident["view"] != "resolver" or clause is None or not bad:
+        return None
+    if len(bad) == 1:
+        return f"A resolver ({bad[0]}) gave answers for {zone} that {clause}."
+    more = f", and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    return f"Resolvers ({', '.join(bad[:NAMED])}{more}) gave answers for {zone} that {clause}."
+
+
 def _digits(*times: int) -> int:
     """Give how many digits of the second keep the times apart."""
     return 3 if max(times) - min(times) < FINE else 0
+
+
+def _after(early: int, late: int, digits: int) -> str:
+    """Give the later of two times, without the date if it is the earlier one's."""
+    text = clock(late, digits)
+    day = clock(early)[:11]
+    return text.removeprefix(day)
 
 
 def _began(brackets: Brackets) -> str:
@@ -52,7 +100,7 @@ def _began(brackets: Brackets) -> str:
     digits = _digits(good.time, bad)
     return (
         f"It began between {clock(good.time, digits)} (last good answer) "
-        f"and {clock(bad, digits)} (first bad one)."
+        f"and {_after(good.time, bad, digits)} (first bad one)."
     )
 
 
@@ -68,7 +116,7 @@ def _ended(brackets: Brackets) -> str:
     digits = _digits(bad, good.time)
     text = (
         f"It ended between {clock(bad, digits)} (last bad answer) "
-        f"and {clock(good.time, digits)} (first good one)"
+        f"and {_after(bad, good.time, digits)} (first good one)"
     )
     if brackets.last_good is None:
         return f"{text}, after at least {length(least)}."

@@ -453,10 +453,11 @@ def test_impact_counts_lookups_under_the_zone_in_its_time() -> None:
         scene.ask(name, second, rcode, client=client, ede=6 if rcode else None)
     scene.ask("www.example.de.", 122, 2, client="10.0.0.1", pairing="retransmitted")
     scene.ask("example.de.", 10, 0)  # so this exists; `other` may not
-    (incident,) = tell(scene.evidence()).incidents
+    story = tell(scene.evidence())
+    (incident,) = story.incidents
     assert incident["impact"] == {
         "transactions": 4, "servfail": 3, "names": 3, "clients": 2, "zones": 1,
-        "signed": 0, "unsigned": 3, "retries": 1,
+        "signed": 0, "unsigned": 3, "retries": 1, "repeats": 0,
     }  # fmt: skip
     (resolver,) = incident["resolvers"]
     assert (resolver["servfail"], resolver["answered"], resolver["ede"]) == (3, 1, {"6": 3})
@@ -464,6 +465,12 @@ def test_impact_counts_lookups_under_the_zone_in_its_time() -> None:
     assert "3 lookups of 4 by clients failed, by 2 clients for 3 names." in incident["sentence"]
     failure = [row for row in incident["evidence"] if row["shows"] == "client-failure"]
     assert failure[0]["time"] == at(120)
+    # The same question again in a new query: one more retry, by the rule of the series.
+    scene.ask("other.de.", 122.1, 2, client="10.0.0.2")
+    story = tell(scene.evidence())
+    impact = story.incidents[0]["impact"]
+    assert (impact["servfail"], impact["repeats"], impact["retries"]) == (4, 1, 2)
+    assert sum(row["retries"] for row in story.series["lookups"]) == 2
 
 
 def test_mitigations_are_told_by_ede() -> None:
