@@ -8,10 +8,11 @@ from typing import Any, Final
 from forensics import limits, vocabulary
 from forensics.timeline.evidence import Places
 from forensics.timeline.impact import Impact
-from forensics.timeline.incident import Draft, type_name
+from forensics.timeline.incident import Draft
 from forensics.timeline.judged import AUTHORITY
 from forensics.timeline.moments import Moment, rfc3339
 from forensics.timeline.onset import combine
+from forensics.timeline.quote import type_name
 from forensics.timeline.strata import Cell
 
 Row = tuple[Moment, str, str, str | None, str]

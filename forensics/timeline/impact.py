@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import vocabulary
-from forensics.timeline import lookups, triage
+from forensics.timeline import lookups, quote, triage
 from forensics.timeline.columns import Coded
 from forensics.timeline.lineage import ZoneFinder, child_label, parent
 from forensics.timeline.lookups import Lookups
@@ -59,6 +59,7 @@ class Impact:
         alive: what stands at the place of a zone and was answered without an error at any time.
         resolvers: by (address, identity).
         first_failure, last_failure: SERVFAIL responses to clients.
+        quote: what the first of them said, line by line.
     """
 
     transactions: int = 0
@@ -74,6 +75,7 @@ class Impact:
     resolvers: dict[tuple[str, str], Resolver] = field(default_factory=dict)
     first_failure: Moment | None = None
     last_failure: Moment | None = None
+    quote: list[str] = field(default_factory=list)
 
     @property
     def repeats(self) -> int:
@@ -179,7 +181,7 @@ def walk(
             # Caches go on refusing for a while after the repair: that is still its doing.
             touched |= below[zone] & (rows.instant >= window.begin)
             at = np.flatnonzero(inside & rows.client_side)
-            _hurt(impact, rows, at, window.zone, known)
+            _hurt(impact, rows, at, window.zone, known, batch)
             failed = at[~rows.again[at] & (rows.rcode[at] == vocabulary.SERVFAIL)]
             step = bin_numbers(rows.begin[failed], origin, width).astype(np.uint64)
             impact.distinct.add(np.unique(mix(_asked(rows, failed), step)))
@@ -193,7 +195,12 @@ def walk(
 
 
 def _hurt(
-    impact: Impact, rows: Lookups, at: NDArray[np.int64], zone: str, signed: frozenset[str]
+    impact: Impact,
+    rows: Lookups,
+    at: NDArray[np.int64],
+    zone: str,
+    signed: frozenset[str],
+    batch: Any,
 ) -> None:
     """Add the rows `at` of a batch to an incident's impact."""
     impact.again += int(rows.again[at].sum())
@@ -207,7 +214,10 @@ def _hurt(
         return
     impact.servfail += len(failed)
     order = failed[np.lexsort((rows.where[failed], rows.instant[failed]))]
-    impact.first_failure = _least(impact.first_failure, _moment(rows, order[0]))
+    first = _moment(rows, order[0])
+    if impact.first_failure is None or first < impact.first_failure:
+        impact.first_failure = first
+        impact.quote = quote.of_lookup(batch, int(order[0]))
     impact.last_failure = _most(impact.last_failure, _moment(rows, order[-1]))
     impact.names.add(hash_values(rows.name.values)[np.unique(rows.name.codes[failed])])
     impact.clients.add(hash_values(rows.client.values)[np.unique(rows.client.codes[failed])])

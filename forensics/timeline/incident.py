@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from forensics import vocabulary
-from forensics.timeline import cause, keysets, severity
+from forensics.timeline import cause, keysets, quote, severity
 from forensics.timeline.evidence import Catalog, Evidence, Places
 from forensics.timeline.impact import Impact, Window
 from forensics.timeline.judged import AUTHORITY, RESOLVER
@@ -115,7 +115,9 @@ def complete(
         "onset": onset(brackets),
         "recovery": recovery(brackets),
         "keys": cause.keys_then(keys, signed),
-        "types": sorted({type_name(kind) for stratum in begun.strata for kind in stratum.types}),
+        "types": sorted(
+            {quote.type_name(kind) for stratum in begun.strata for kind in stratum.types}
+        ),
         "signers": signed.signers,
         "servers": servers,
         "resolvers": _resolvers(begun, places, impact),
@@ -135,7 +137,24 @@ def complete(
         "evidence": _evidence(begun, earliest, impact, places, paths),
     }
     incident["sentence"] = sentence(incident, brackets)
+    quoted = _quote(begun, evidence, catalog, impact, paths)
+    if quoted is not None:
+        incident["quote"] = quoted
     return incident
+
+
+def _quote(
+    begun: Draft, evidence: Evidence, catalog: Catalog, impact: Impact, paths: dict[int, str]
+) -> dict[str, Any] | None:
+    """Quote what the first client was told, else the first bad RRset with its signature."""
+    if impact.first_failure is not None and impact.quote:
+        return quote.row_of(impact.first_failure, impact.quote, paths)
+    moment = begun.brackets.first_bad
+    if not 0 <= moment.signature < len(catalog.row):
+        return None
+    row = evidence.signatures.take([int(catalog.row[moment.signature])]).to_pylist()[0]
+    lines = quote.of_signature(row)
+    return quote.row_of(moment, lines, paths) if lines else None
 
 
 def onset(brackets: Brackets) -> dict[str, str | None]:
@@ -152,13 +171,6 @@ def recovery(brackets: Brackets) -> dict[str, str | None]:
         "last_bad": rfc3339(brackets.last_bad.time),
         "first_good": text_or_none(brackets.first_good),
     }
-
-
-def type_name(number: int) -> str:
-    """Give a record type's mnemonic."""
-    import dns.rdatatype
-
-    return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(number))
 
 
 def _servers(begun: Draft, places: Places) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from forensics import limits, vocabulary
-from forensics.timeline import clock, events, findings, impact, series, triage
+from forensics.timeline import chain, clock, events, findings, impact, series, triage
 from forensics.timeline.columns import coded, integers, single
 from forensics.timeline.evidence import (
     Catalog,
@@ -66,7 +66,8 @@ def tell(evidence: Evidence) -> Story:
     origin, width = _binning(evidence)
     chosen, omitted = _choose(episodes(seen.spells))
     misses = _near_misses(seen, chosen)
-    runs = read_runs(evidence.keys, {episode.zone for episode in [*chosen, *misses]})
+    zones = {episode.zone for episode in [*chosen, *misses]}
+    runs = read_runs(evidence.keys, {name for zone in zones for name in chain.above(zone)})
     for held in runs.values():
         held[:] = [run.at(int(places.same[run.place])) for run in held]
     drafts = _drafts(chosen, evidence, judge, catalog, places, seen, runs, origin, width)
@@ -84,6 +85,18 @@ def tell(evidence: Evidence) -> Story:
         complete(begun, evidence, catalog, places, hurt, paths)
         for begun, hurt in zip(drafts, traffic.impacts, strict=True)
     ]
+    for begun, row in zip(drafts, incidents, strict=True):
+        earliest = min(begun.strata, key=lambda stratum: stratum.first_bad)
+        row["chain"] = chain.links(
+            begun.zone,
+            row["reason"],
+            begun.brackets.first_bad,
+            earliest.place,
+            runs,
+            evidence,
+            catalog,
+            judge,
+        )
     shared_operators(incidents)
     claimed = [] if found else clock.claimed_clocks(traffic.claims)
     spoken = {server for row in claimed for server in row["resolvers"]}

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+
+import dns.name
+import dns.rdata
+from hypothesis import given
+from hypothesis import strategies as st
 from timeline_scene import Scene
 
 from forensics import vocabulary
 from forensics.capture.losses import REASONS
 from forensics.report import words
-from forensics.timeline import findings
+from forensics.timeline import chain, findings, quote
 from forensics.timeline.moments import Moment
 from forensics.timeline.onset import Brackets
 from forensics.timeline.story import tell
@@ -74,3 +80,57 @@ def test_each_reason_that_can_accuse_has_words_for_a_resolver() -> None:
         reason.code for reason in vocabulary.REASONS if reason.status is vocabulary.Status.BOGUS
     }
     assert set(RESOLVER_CLAUSES) == bogus
+
+
+def _signed(*texts: str) -> dict[str, object]:
+    """Build what an RRSIG of www.de. A signs, by dnspython (RFC 4034 3.1.8.1)."""
+    rrsig = dns.rdata.from_text(
+        "IN", "RRSIG", "A 13 2 60 20260505193000 20260401000000 62973 de. AAAA"
+    )
+    data = rrsig.replace(signature=b"").to_digestable()
+    for text in texts:
+        rdata = dns.rdata.from_text("IN", "A", text).to_digestable()
+        data += dns.name.from_text("www.de.").to_digestable()
+        data += struct.pack("!HHIH", 1, 1, 60, len(rdata)) + rdata
+    return {"signed_data": data, "octets": b"\0\0\0", "owner": "www.de."}
+
+
+def test_a_bad_rrset_is_quoted_with_its_rrsig() -> None:
+    assert quote.of_signature(_signed("192.0.2.1", "192.0.2.2")) == [
+        "www.de.  60  IN  A  192.0.2.1",
+        "www.de.  60  IN  A  192.0.2.2",
+        "www.de.  60  IN  RRSIG  A 13 2 60 20260505193000 20260401000000 62973 de. AAAA",
+    ]
+
+
+@given(cut=st.integers(0, 80), junk=st.binary(max_size=40))
+def test_a_quote_of_hostile_octets_never_fails(cut: int, junk: bytes) -> None:
+    row = _signed("192.0.2.1")
+    row["signed_data"] = row["signed_data"][:cut] + junk
+    lines = quote.of_signature(row)
+    assert all(len(line) <= quote.LINE for line in lines)
+
+
+def test_chain_names_zones_from_the_root_down() -> None:
+    assert chain.above("a.example.de.") == [".", "de.", "example.de.", "a.example.de."]
+    assert chain.above(".") == ["."]
+
+
+def test_chain_shows_where_it_breaks_and_leaves_out_what_was_not_captured() -> None:
+    scene = Scene()
+    place = scene.place("192.0.2.1")
+    ds = scene.good("de.", 43, ".")
+    dnskey = scene.good("de.", 48, "de.")
+    good = scene.good("de.", 6, "de.")
+    bad = scene.bad("de.", 6, "de.", tag=4711)
+    scene.keys("de.", 48, place, 0, 9, [b"\x01\x01\x03\x0dkey"], [50485])
+    for second in range(4):
+        for signature in (ds, dnskey, good):
+            scene.see(signature, second, place)
+    for second in range(5, 9):
+        scene.see(bad, second, place)
+    (incident,) = tell(scene.evidence()).incidents
+    told = [(row["zone"], row["link"], row["status"]) for row in incident["chain"]]
+    assert told == [("de.", "dnskey", "secure"), ("de.", "rrset", "bogus")]
+    assert incident["chain"][-1]["keys"][0]["tag"] == 4711
+    assert incident["chain"][-1]["reason"] == "signature-invalid"
