@@ -201,7 +201,8 @@ class _Instant:
                 return OPEN  # an anchor out of its dates: a question of clocks, not an outage
             weak = self.known.by_resolver or (not single and not keys.is_firm)
             return Link("broken", "ds-mismatch", weak, zone)
-        shown = outcome(trust.key_events(zone, self.place, matched), t, self.ttl)
+        signing = trust.matching(zone, usable, self.known.key_sets)
+        shown = outcome(trust.key_events(zone, self.place, signing), t, self.ttl)
         if shown is not None and shown.reason:
             return Link("broken", shown.reason, False, zone)
         return SECURE if self._is_secure(t, upper, anchored, held) else OPEN

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from forensics.knowledge import Track
+from forensics.limits import BURST
 
 Run = tuple[int, int, int, int]
 """first, last and TTL in ns, and the number of the RRset"""
 
 _ABSENT: Final = "dnskey-unsigned-by-ds-key"
+
+UNPROVEN: Final = "?"
+"""The reason of an event that shows neither good nor bad."""
 
 
 class Event(NamedTuple):
@@ -62,9 +66,8 @@ def _around(rows: list[Run], t: int) -> tuple[list[int], list[int], list[int], b
     soonest = min((first for first, _, _, _ in rows if first > t), default=None)
     before = [row for row in rows if row[1] == latest]
     after = [row for row in rows if row[0] == soonest]
-    fresh = any(t - row[1] <= row[2] for row in before) or any(
-        row[0] - t <= row[2] for row in after
-    )
+    # What is seen later says little of now: an operator may have changed it in between.
+    fresh = any(t - row[1] <= row[2] for row in before) or any(row[0] - t <= BURST for row in after)
     return covering, [row[3] for row in before], [row[3] for row in after], fresh
 
 
@@ -87,12 +90,13 @@ def current(rows: list[Run], t: int) -> list[int]:
 def outcome(events: list[Event], t: int, ttl: int) -> Event | None:
     """Return what the sightings around t prove: a good event, a bad one, or None.
 
-    Bad is proven where a server shows it at t; else by a bad sighting on either side with no good
-    one nearer; else by one side alone within the TTL.
+    Bad is proven where a server shows it at t; else by bad sightings on both sides; else by one
+    side alone: before t within the TTL, after it within a burst of exchanges.
     """
     covering = [e for e in events if e.first <= t <= e.last]
     if covering:
-        return _best(covering)
+        best = _best(covering)
+        return None if best is not None and best.reason == UNPROVEN else best
     latest = max((e.last for e in events if e.last < t), default=None)
     soonest = min((e.first for e in events if e.first > t), default=None)
     before = _best([e for e in events if e.last == latest])
@@ -100,17 +104,21 @@ def outcome(events: list[Event], t: int, ttl: int) -> Event | None:
     sides = [side for side in (before, after) if side is not None]
     if any(not side.reason for side in sides):
         return next(side for side in sides if not side.reason)
+    if any(side.reason == UNPROVEN for side in sides):
+        return None
     if len(sides) == 2:
         return before
     if before is not None and latest is not None and t - latest <= ttl:
         return before
-    if after is not None and soonest is not None and soonest - t <= ttl:
+    if after is not None and soonest is not None and soonest - t <= BURST:
         return after
     return None
 
 
 def _best(events: list[Event]) -> Event | None:
-    """Return the event that counts of several at once: a good one, else one by a DS key."""
+    """Return the event that counts of several at once: a good one, an open one, one by a DS key."""
     return min(
-        events, key=lambda e: (e.reason != "", e.reason == _ABSENT, e.reason, e.zone), default=None
+        events,
+        key=lambda e: (e.reason != "", e.reason != UNPROVEN, e.reason == _ABSENT, e.reason, e.zone),
+        default=None,
     )

@@ -54,6 +54,18 @@ class Showing(NamedTuple):
     code: int
     after: int
     before: int
+    ttl: int
+    """of the segment's last run, ns"""
+
+    def tells(self, t: int) -> bool:
+        """Whether it speaks for the instant t, between sightings that say otherwise.
+
+        A tag alone is weak ground: another key that was never captured may bear it too. It holds
+        at its sightings and within the TTL after them.
+        """
+        if not self.after < t < self.before:
+            return False
+        return self.code != TAG or self.first - BURST <= t <= self.last + self.ttl
 
 
 class Window(NamedTuple):
@@ -162,7 +174,7 @@ class Publication:
                 if segment.code != LACK:
                     after = own[index - 1].last if index else ALWAYS
                     before = own[index + 1].first if index + 1 < len(own) else FOREVER
-                    found.append(Showing(place, *segment[:3], after, before))
+                    found.append(Showing(place, *segment[:3], after, before, segment.ttl))
         return found
 
     @cached_property
@@ -200,7 +212,7 @@ class Publication:
         for segment in own:
             cuts.update((segment.first - BURST, segment.last + BURST + 1))
             if segment.code == TAG:
-                cuts.update((segment.first - segment.ttl, segment.last + segment.ttl + 1))
+                cuts.add(segment.last + segment.ttl + 1)
         cuts.add(self.first_held - BURST)
         alone = evaluate(cuts, self.low, self.high, lambda t: self._alone(place, own, t))
         rows: list[tuple[int, State]] = []
@@ -231,9 +243,12 @@ class Publication:
             return Window(-BURST, BURST, proves=True, moves=True)
         best = max((side.code for _, side in distances), default=LACK)
         if best == TAG:
-            weak = all(side.code != TAG or distance > side.ttl for distance, side in distances)
-            return self._shown(TAG, t, weak=weak)
-        if best != LACK:
+            # Another key with this tag, never captured, may have come or gone: the key set counts
+            # within its TTL, and in the burst of exchanges that it was fetched in.
+            held = before is not None and before.code == TAG and t - before.last <= before.ttl
+            if held or (after is not None and after.code == TAG and after.first - t <= BURST):
+                return self._shown(TAG, t, weak=False)
+        elif best != LACK:
             return self._shown(best, t, weak=any(side.code != best for _, side in distances))
         return Window(ALWAYS, FOREVER, proves=False)
 
@@ -247,8 +262,10 @@ class Publication:
         cuts = {self.first_held - BURST}
         for showing in others:
             cuts.update((showing.after + 1, showing.before))
-            if window.moves:
+            if window.moves or showing.code == TAG:
                 cuts.update((showing.first - BURST, showing.last + BURST + 1))
+            if showing.code == TAG:
+                cuts.add(showing.last + showing.ttl + 1)
         agreeing = not own and bool(others)
         if agreeing:
             for segments in self.segments.values():
@@ -261,11 +278,7 @@ class Publication:
         def judge(t: int) -> State:
             begin, end = window.at(t)
             code = max(
-                (
-                    s.code
-                    for s in others
-                    if s.first <= end and s.last >= begin and s.after < t < s.before
-                ),
+                (s.code for s in others if s.first <= end and s.last >= begin and s.tells(t)),
                 default=LACK,
             )
             if window.proves:

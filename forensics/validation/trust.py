@@ -17,7 +17,7 @@ from forensics.knowledge import (
     ancestors,
     is_subdomain,
 )
-from forensics.validation.nearby import Event
+from forensics.validation.nearby import UNPROVEN, Event, Run, possible, rows_of
 from forensics.validation.policy import Policy
 from forensics.validation.published import EVERYWHERE
 from forensics.validation.steps import State, Steps
@@ -105,6 +105,7 @@ class Trust:
     _matched: dict[_Match, frozenset[int]] = field(default_factory=dict)
     _own: dict[str, frozenset[int]] = field(default_factory=dict)
     _parents: dict[str, str | None] = field(default_factory=dict)
+    _delegated: dict[str, list[Run]] = field(default_factory=dict)
 
     def trust(self, anchors: Iterable[Anchor]) -> None:
         """Take the anchors that the captured key sets can match; note those that none can."""
@@ -225,25 +226,45 @@ class Trust:
         return self._matched[memo]
 
     def key_events(self, zone: str, place: int, matched: frozenset[int]) -> list[Event]:
-        """Return when the DNSKEY RRset was shown with a good signature by a matched key, or not."""
+        """Return when the DNSKEY RRset was shown with a good signature by a matched key, or not.
+
+        It is to blame only where it holds a matched key, and only if it failed by the DS RRset of
+        its own time too: with the DS RRset of another time a correct roll looks broken. And only
+        at the sightings themselves: between two of one signature others may have stood beside it.
+        """
         memo = (zone, place, matched)
         if memo in self._events:
             return self._events[memo]
         keys = self.zones[zone].keys
-        names = {(keys[k].tag, keys[k].algorithm) for k in matched}
         events: list[Event] = []
         for carrier in self.over_keys.get(zone, ()):
+            shown = {k for k in matched if keys[k].rdata in carrier.records}
+            named = {(keys[k].tag, keys[k].algorithm) for k in shown}
+            reason = "dnskey-unsigned-by-ds-key" if shown else UNPROVEN
+            if not carrier.verified and (carrier.tag, carrier.algorithm) in named:
+                reason = "signature-invalid"
             for where, first, last in carrier.seen:
                 if place not in {where, EVERYWHERE}:
                     continue
                 if carrier.verified & matched:
                     events += _by_validity(carrier, first, last, zone)
-                elif (carrier.tag, carrier.algorithm) in names and not carrier.verified:
-                    events.append(Event(first, last, "signature-invalid", zone))
-                else:
-                    events.append(Event(first, last, "dnskey-unsigned-by-ds-key", zone))
+                    continue
+                for t in {first, last}:
+                    good = reason != UNPROVEN and carrier.verified & self.matched_at(zone, t)
+                    events.append(Event(t, t, UNPROVEN if good else reason, zone))
         self._events[memo] = sorted(events)
         return self._events[memo]
+
+    def matched_at(self, zone: str, t: int) -> frozenset[int]:
+        """Return the keys that some DS RRset which may have been in force at t refers to."""
+        known = self.zones[zone]
+        anchored, held = self.trusted(zone, t)
+        if not anchored:
+            if zone not in self._delegated:
+                self._delegated[zone] = rows_of(known.delegated)
+            items = possible(self._delegated[zone], t, single=False).items
+            held = tuple(known.delegations[item] for item in items)
+        return self.matching(zone, [self.usable(d, t) for d in held], known.key_sets)
 
     def delegation_events(self, zone: str) -> list[Event]:
         """Return when the zone's DS RRset was shown with a good signature of its parent, or not."""
