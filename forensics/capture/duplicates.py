@@ -13,39 +13,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import limits
-from forensics.capture.integers import be16, be32, int64
-from forensics.wire.jit import kernel
+from forensics.capture.integers import be16, int64
+from forensics.wire.jit import inlined_kernel, lean_kernel
+from forensics.wire.words import le64
 
 _WAYS: Final = 4
 _WINDOW: Final = limits.DUPLICATE_WINDOW
 _UNNUMBERED: Final = limits.DUPLICATE_WINDOW_UNNUMBERED
 _REACH: Final = limits.DUPLICATE_OCTETS
+_SERIAL_BITS: Final = 40
+_SERIAL: Final = (1 << _SERIAL_BITS) - 1
+
+# Columns of `Recent.messages`
+_KEY, _TIME, _PLACE, _SIZE = range(4)
 
 
-@kernel
+@inlined_kernel
 def packet_key(octets: Any, internet: int, udp: int) -> int:
     """Hash what both copies of a packet share and few other packets do.
 
-    Bit 0 is set, so that no key is 0; bit 1 is set where the IP header has a number of its own.
-    `internet` and `udp` are the offsets of the IP and the UDP header, followed by a DNS header.
+    Bit 0 is set where the IP header has a number of its own. `internet` and `udp` are the offsets
+    of the IP and the UDP header, followed by a DNS header.
     """
+    numbered = 0
     if octets[internet] >> 4 == 4:
-        addresses = (be32(octets, internet + 12) << 32) ^ be32(octets, internet + 16)
-        number = (be16(octets, internet + 2) << 16) ^ be16(octets, internet + 4)
+        addresses = int64(le64(octets, internet + 12))
+        # total length and number
+        number = int64(le64(octets, internet)) >> 16 & 0xFFFFFFFF
         # 0 is what systems send that do not count, 1 what packet crafting tools do.
-        mark = 3 if be16(octets, internet + 4) > 1 else 1
+        numbered = 1 if be16(octets, internet + 4) > 1 else 0
     else:
-        addresses = (be32(octets, internet + 20) << 32) ^ be32(octets, internet + 36)
+        addresses = int64(le64(octets, internet + 16)) ^ int64(le64(octets, internet + 32))
         number = be16(octets, internet + 4)
-        mark = 1
-    question = (be32(octets, udp) << 32) ^ be32(octets, udp + 8)
+    # ports, then DNS id and flags
+    question = int64(le64(octets, udp)) << 32 ^ int64(le64(octets, udp + 8))
     key = addresses * 0x1E3779B97F4A7C15
     key = (key ^ (key >> 29) ^ question) * 0x3F58476D1CE4E5B9
     key = (key ^ (key >> 31) ^ number) * 0x14D049BB133111EB
-    return (key & -4) | mark
+    return (key & -2) | numbered
 
 
-@kernel
+@lean_kernel
 def _same(octets: Any, left: int, size: int, others: Any, right: int, udp: int) -> bool:
     """Whether two packets agree in `size` octets from the IP header on, but for what may change."""
     hops = 8 if octets[left] >> 4 == 4 else 7
@@ -59,61 +67,66 @@ def _same(octets: Any, left: int, size: int, others: Any, right: int, udp: int) 
     return True
 
 
-@kernel
-def mark(
+@inlined_kernel
+def is_copy(
     octets: Any,
     base: int,
+    internet: int,
+    udp: int,
+    end: int,
+    time: int,
     kept: Any,
     kept_base: int,
-    time: Any,
-    internet: Any,
-    start: Any,
-    captured: Any,
-    key: Any,
     slots: Any,
-    repeated: Any,
-) -> int:
-    """Set repeated[i] for each message that was seen before; return how many.
+    messages: Any,
+    count: Any,
+) -> bool:
+    """Whether a message was seen before; if not, remember it.
 
     In: octets uint8 (window) and kept uint8 (what came before it), which begin at the offsets base
-    and kept_base of the stream; of N messages time, internet (offset of the IP header in the
-    window), start int64, captured int32, key int64. State: slots int64 (DUPLICATE_SLOTS, 4), the
-    columns key (0: free), time, offset of the IP header in the stream, and octets. Out: repeated
-    bool.
+    and kept_base of the stream; the message's IP and UDP header and end in the window, and its
+    time. State: slots, messages and count, see `Duplicates`.
     """
-    count = 0
-    buckets = len(slots) // _WAYS
-    for i in range(len(time)):
-        here = internet[i]
-        size = start[i] + int64(captured[i]) - here
-        window = _WINDOW if key[i] & 2 else _UNNUMBERED
-        first = ((key[i] >> 24) & (buckets - 1)) * _WAYS
-        oldest = first
-        found = False
-        for slot in range(first, first + _WAYS):
-            place = slots[slot, 2]
-            if place < slots[oldest, 2]:
-                oldest = slot
-            if slots[slot, 0] != key[i] or abs(time[i] - slots[slot, 1]) > window:
-                continue
-            if base + here - place > _REACH or place < kept_base:
-                continue
-            udp = start[i] - 8 - here
-            common = min(size, slots[slot, 3])
-            if place >= base:
-                found = _same(octets, here, common, octets, place - base, udp)
-            else:
-                found = _same(octets, here, common, kept, place - kept_base, udp)
-            if found:
-                count += 1
-                break
-        repeated[i] = found
-        if not found:
-            slots[oldest, 0] = key[i]
-            slots[oldest, 1] = time[i]
-            slots[oldest, 2] = base + here
-            slots[oldest, 3] = size
-    return count
+    key = packet_key(octets, internet, udp)
+    window = _WINDOW if key & 1 else _UNNUMBERED
+    place = base + internet
+    size = end - internet
+    room = len(messages)
+    now = count[0]
+    first = ((key >> 20) & (len(slots) // _WAYS - 1)) * _WAYS
+    oldest = first
+    for slot in range(first, first + _WAYS):
+        held = slots[slot]
+        if held & _SERIAL < slots[oldest] & _SERIAL:
+            oldest = slot
+        # Few get beyond this: the upper bits of another key.
+        if (held ^ key) >> _SERIAL_BITS != 0:
+            continue
+        serial = held & _SERIAL
+        row = serial % room
+        if serial == 0 or serial <= now - room or messages[row, _KEY] != key:
+            continue
+        earlier = messages[row, _PLACE]
+        if abs(time - messages[row, _TIME]) > window:
+            continue
+        if place - earlier > _REACH or earlier < kept_base:
+            continue
+        common = min(size, messages[row, _SIZE])
+        if earlier >= base:
+            found = _same(octets, internet, common, octets, earlier - base, udp - internet)
+        else:
+            found = _same(octets, internet, common, kept, earlier - kept_base, udp - internet)
+        if found:
+            return True
+    now += 1
+    row = now % room
+    messages[row, _KEY] = key
+    messages[row, _TIME] = time
+    messages[row, _PLACE] = place
+    messages[row, _SIZE] = size
+    slots[oldest] = (key & ~_SERIAL) | (now & _SERIAL)
+    count[0] = now
+    return False
 
 
 class Duplicates:
@@ -121,35 +134,28 @@ class Duplicates:
 
     How far back a packet can find its first copy is counted in octets of the capture, so that it
     does not depend on where windows end.
+
+    Attributes:
+        messages: int64 (limits.DUPLICATE_SLOTS, 4), the last messages: key, time, offset of the IP
+            header in the stream, octets from there on. Written one after the other.
+        slots: int64 (limits.DUPLICATE_SLOTS), sets of four: upper bits of the key, and serial
+            number of the message, from 1. Small, so that it stays in the cache.
+        count: int64 (1), messages so far.
+        kept, kept_base: octets that came before the present window, and their offset.
     """
 
     def __init__(self) -> None:
-        self._slots = np.zeros((limits.DUPLICATE_SLOTS, 4), np.int64)
-        self._kept = np.empty(0, np.uint8)
-        self._kept_base = 0
-
-    def mark(
-        self,
-        octets: NDArray[np.uint8],
-        base: int,
-        time: NDArray[np.int64],
-        internet: NDArray[np.int64],
-        start: NDArray[np.int64],
-        captured: NDArray[np.int32],
-        key: NDArray[np.int64],
-    ) -> NDArray[np.bool_] | None:
-        """Which of N messages in the window repeat an earlier one; None: none does."""
-        repeated = np.empty(len(time), np.bool_)
-        before = (self._kept, self._kept_base)
-        columns = (time, internet, start, captured, key)
-        count = mark(octets, base, *before, *columns, self._slots, repeated)
-        return repeated if count else None
+        self.messages = np.zeros((limits.DUPLICATE_SLOTS, 4), np.int64)
+        self.slots = np.zeros(limits.DUPLICATE_SLOTS, np.int64)
+        self.count = np.zeros(1, np.int64)
+        self.kept = np.empty(0, np.uint8)
+        self.kept_base = 0
 
     def leave(self, octets: NDArray[np.uint8], base: int, used: int) -> None:
         """Keep what is needed of the first `used` octets of the window, which the next lacks."""
         tail = octets[max(used - _REACH, 0) : used]
         room = _REACH - len(tail)
-        earlier = self._kept[max(len(self._kept) - room, 0) :]
+        earlier = self.kept[max(len(self.kept) - room, 0) :]
         # A copy, lest the whole window be kept alive.
-        self._kept = np.concatenate((earlier, tail))
-        self._kept_base = base + used - len(self._kept)
+        self.kept = np.concatenate((earlier, tail))
+        self.kept_base = base + used - len(self.kept)

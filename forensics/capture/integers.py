@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from forensics.wire.jit import kernel
+from forensics.wire.jit import lean_kernel
 
 # An unsigned index cannot count from the end of an array: with one the compiler merges the reads
 # of neighbouring octets into a single load.
@@ -18,20 +18,20 @@ _2: Final = np.uint64(2)
 _3: Final = np.uint64(3)
 
 
-@kernel
+@lean_kernel
 def int64(value: Any) -> int:
     """Widen a number: `int` in a kernel would keep uint8 and uint64, whose differences wrap."""
     return np.int64(value)  # type: ignore[return-value]
 
 
-@kernel
+@lean_kernel
 def be16(octets: Any, at: int) -> int:
     """Read 16 bits in network order."""
     place = np.uint64(at)
     return (int64(octets[place]) << 8) | int64(octets[place + _1])
 
 
-@kernel
+@lean_kernel
 def be32(octets: Any, at: int) -> int:
     """Read 32 bits in network order, as a non-negative int64."""
     place = np.uint64(at)
@@ -39,14 +39,14 @@ def be32(octets: Any, at: int) -> int:
     return high | (int64(octets[place + _2]) << 8) | int64(octets[place + _3])
 
 
-@kernel
+@lean_kernel
 def le16(octets: Any, at: int) -> int:
     """Read 16 bits, least octet first."""
     place = np.uint64(at)
     return int64(octets[place]) | (int64(octets[place + _1]) << 8)
 
 
-@kernel
+@lean_kernel
 def le32(octets: Any, at: int) -> int:
     """Read 32 bits, least octet first, as a non-negative int64."""
     place = np.uint64(at)
@@ -54,13 +54,13 @@ def le32(octets: Any, at: int) -> int:
     return low | (int64(octets[place + _2]) << 16) | (int64(octets[place + _3]) << 24)
 
 
-@kernel
+@lean_kernel
 def u16(octets: Any, at: int, big: bool) -> int:
     """Read 16 bits in the byte order of the file."""
     return be16(octets, at) if big else le16(octets, at)
 
 
-@kernel
+@lean_kernel
 def u32(octets: Any, at: int, big: bool) -> int:
     """Read 32 bits in the byte order of the file, as a non-negative int64."""
     return be32(octets, at) if big else le32(octets, at)
@@ -70,7 +70,7 @@ AHEAD: Final = 2**15
 """Octets that `fetch` brings into the cache at once: half of a small second-level cache."""
 
 
-@kernel
+@lean_kernel
 def fetch(octets: Any, at: int) -> int:
     """Touch each cache line of the `AHEAD` octets from `at`; return a number that means nothing.
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from forensics.capture.integers import be16, be32, int64, le32
 from forensics.capture.losses import Reason
-from forensics.wire.jit import kernel
+from forensics.wire.jit import lean_kernel
 
 NOT_IP: Final = -1
 """`network`: the packet carries something else."""
@@ -27,7 +27,7 @@ _IPV4: Final = 0x0800
 _IPV6: Final = 0x86DD
 
 
-@kernel
+@lean_kernel
 def _ethertype(octets: Any, at: int, end: int) -> int:
     """Follow VLAN tags (802.1Q, 802.1ad, the older 0x9100) and PPPoE from an EtherType to IP.
 
@@ -49,7 +49,7 @@ def _ethertype(octets: Any, at: int, end: int) -> int:
     return _CUT
 
 
-@kernel
+@lean_kernel
 def network(octets: Any, start: int, end: int, link: int) -> int:
     """Find the IP header of a packet of link type `link` in octets [start, end).
 
@@ -81,7 +81,7 @@ def network(octets: Any, start: int, end: int, link: int) -> int:
     return _UNKNOWN
 
 
-@kernel
+@lean_kernel
 def transport(octets: Any, at: int, end: int, wire_end: int) -> tuple[int, int, int, int]:
     """Read the IP header at `at` of a packet captured up to `end`.
 

@@ -5,13 +5,13 @@ Readers of pcap and pcapng find the packets; everything behind that is here, onc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.capture.duplicates import Duplicates, packet_key
+from forensics.capture.duplicates import Duplicates, is_copy
 from forensics.capture.facts import CaptureFacts, link_type_name
 from forensics.capture.integers import AHEAD, be16, fetch, int64
 from forensics.capture.link import (
@@ -26,7 +26,9 @@ from forensics.capture.losses import SENTENCES, Reason, new_tally
 from forensics.capture.plausible import plausible
 from forensics.vocabulary import MessageFlag, Transport
 from forensics.wire.blocks import MessageBlock
-from forensics.wire.jit import kernel
+from forensics.wire.jit import inlined_kernel, lean_kernel
+from forensics.wire.moves import put64
+from forensics.wire.words import le64
 
 _LATER: Final = int(Reason.IP_FRAGMENT)
 _UDP_MALFORMED: Final = int(Reason.UDP_MALFORMED)
@@ -37,6 +39,8 @@ _MESSAGE_CUT: Final = int(Reason.MESSAGE_CUT)
 _CUT: Final = int(MessageFlag.CUT)
 _FRAGMENT: Final = int(MessageFlag.FRAGMENT)
 _HEADER: Final = 12
+_MAPPED: Final = np.uint64(0xFFFF0000)
+_HIGH: Final = np.uint64(0xFFFFFFFF00000000)
 
 NO_PACKET: Final = -1000
 """In place of a link type: a frame that holds an event of another kind."""
@@ -97,12 +101,12 @@ def port_map(ports: frozenset[int]) -> NDArray[np.uint8]:
     return np.packbits(bits, bitorder="little")
 
 
-@kernel
+@lean_kernel
 def _has_port(bitmap: Any, port: int) -> bool:
     return bool((bitmap[port >> 3] >> (port & 7)) & 1)
 
 
-@kernel
+@lean_kernel
 def _datagram(
     octets: Any, at: int, end: int, stop: int, state: int, bitmap: Any
 ) -> tuple[int, int, int, int]:
@@ -139,7 +143,7 @@ def _datagram(
     return _MESSAGE, begin, captured, length
 
 
-@kernel
+@lean_kernel
 def _segment_octets(octets: Any, at: int, end: int, stop: int, bitmap: Any) -> int:
     """Octets of payload of the TCP segment at `at` (RFC 9293) if it is of a DNS port, else 0."""
     if at + 14 > end:
@@ -150,23 +154,27 @@ def _segment_octets(octets: Any, at: int, end: int, stop: int, bitmap: Any) -> i
     return max(stop - at - header, 0)
 
 
-@kernel
-def _put_ipv4(octets: Any, at: int, target: Any, row: int) -> None:
-    """Write an IPv4 address into a zeroed row of 16 octets, as ::ffff:a.b.c.d (RFC 4291)."""
-    target[row, 10] = 255
-    target[row, 11] = 255
-    for i in range(4):
-        target[row, 12 + i] = octets[at + i]
+@inlined_kernel
+def _put_addresses(octets: Any, at: int, source: Any, destination: Any, row: int) -> None:
+    """Write the addresses of the IP header at `at`, IPv4 as ::ffff:a.b.c.d (RFC 4291).
+
+    `source` and `destination` are uint8, 16 a row.
+    """
+    to = 16 * row
+    if octets[at] >> 4 == 4:
+        both = le64(octets, at + 12)
+        put64(source, to, np.uint64(0))
+        put64(source, to + 8, (both << np.uint64(32)) | _MAPPED)
+        put64(destination, to, np.uint64(0))
+        put64(destination, to + 8, (both & _HIGH) | _MAPPED)
+    else:
+        put64(source, to, le64(octets, at + 8))
+        put64(source, to + 8, le64(octets, at + 16))
+        put64(destination, to, le64(octets, at + 24))
+        put64(destination, to + 8, le64(octets, at + 32))
 
 
-@kernel
-def _put_ipv6(octets: Any, at: int, target: Any, row: int) -> None:
-    """Write an IPv6 address into a row of 16 octets."""
-    for i in range(16):
-        target[row, i] = octets[at + i]
-
-
-@kernel
+@lean_kernel
 def _lose(tally: Any, reason: int, size: int, packet: int) -> None:
     tally[reason, 0] += 1
     tally[reason, 1] += size
@@ -174,40 +182,48 @@ def _lose(tally: Any, reason: int, size: int, packet: int) -> None:
         tally[reason, 2] = packet
 
 
-@kernel
+@lean_kernel
 def dissect(
     octets: Any,
+    base: int,
+    first_frame: int,
     packet_start: Any,
     packet_captured: Any,
     packet_wire: Any,
+    packet_time: Any,
     packet_link: Any,
     bitmap: Any,
-    packet: Any,
-    internet: Any,
     start: Any,
     captured: Any,
     length: Any,
+    time: Any,
+    frame: Any,
     source: Any,
     destination: Any,
     source_port: Any,
     destination_port: Any,
     flags: Any,
-    key: Any,
+    kept: Any,
+    kept_base: int,
+    slots: Any,
+    recent: Any,
+    recent_count: Any,
     links: Any,
     tally: Any,
-) -> tuple[int, int, int]:
-    """Find the DNS messages over UDP in packets.
+) -> tuple[int, int, int, int]:
+    """Find the DNS messages over UDP in packets, and leave out the copies of earlier ones.
 
-    Return (messages, packets of other traffic, a number without meaning).
+    Return (messages, packets of other traffic, copies, a number without meaning).
 
-    In: octets uint8 (window); packet_* (N); bitmap uint8 (8192) of DNS ports. Out, a row for each
-    message: packet int64 (index of its packet), internet int64 (offset of its IP header), and the
-    columns of `MessageBlock`; source and destination come zeroed; key int64 for `Duplicates`.
-    links uint8 (65536): set to 1 for each link type seen. tally int64 (reasons, 4): losses, with
-    the packet's index as ordinal.
+    In: octets uint8 (window, at offset `base` of the stream); packet_* (N); bitmap uint8 (8192) of
+    DNS ports; number of the first packet. Out, a row for each message: the columns of
+    `MessageBlock`, but source and destination uint8 (16 N). State: what `duplicates.is_copy`
+    needs; links uint8 (65536): set to 1 for each link type seen. tally int64 (reasons, 4): losses,
+    with the packet's index as ordinal.
     """
     count = 0
     other = 0
+    copies = 0
     ahead = 0
     touched = 0
     for i in range(len(packet_start)):
@@ -258,40 +274,48 @@ def dissect(
         if verdict >= 0:
             _lose(tally, verdict, held, i)
             continue
-        packet[count] = i
-        internet[count] = at
-        start[count] = message
-        captured[count] = held
-        length[count] = full
-        if octets[at] >> 4 == 4:
-            _put_ipv4(octets, at + 12, source, count)
-            _put_ipv4(octets, at + 16, destination, count)
-        else:
-            _put_ipv6(octets, at + 8, source, count)
-            _put_ipv6(octets, at + 24, destination, count)
-        source_port[count] = be16(octets, here)
-        destination_port[count] = be16(octets, here + 2)
         flag = 0
         if state == FIRST_FRAGMENT:
             flag = _FRAGMENT | _CUT
         elif held < full:
             flag = _CUT
             _lose(tally, _MESSAGE_CUT, full - held, i)
+        stop = message + held
+        now = packet_time[i]
+        if is_copy(octets, base, at, here, stop, now, kept, kept_base, slots, recent, recent_count):
+            copies += 1
+            continue
+        start[count] = message
+        captured[count] = held
+        length[count] = full
+        time[count] = now
+        frame[count] = first_frame + i
+        _put_addresses(octets, at, source, destination, count)
+        source_port[count] = be16(octets, here)
+        destination_port[count] = be16(octets, here + 2)
         flags[count] = flag
-        key[count] = packet_key(octets, at, here)
         count += 1
-    return count, other, touched
+    return count, other, copies, touched
 
 
-_COLUMNS: Final = tuple(
-    one.name for one in fields(MessageBlock) if one.name not in {"octets", "capture", "identities"}
-)
+@dataclass(slots=True)
+class _SameForAll:
+    """Columns of `MessageBlock` without news; blocks share them, nobody writes to them."""
 
+    transport: NDArray[np.uint8]
+    kind: NDArray[np.uint8]
+    identity: NDArray[np.int32]
+    other_time: NDArray[np.int64]
 
-def _without(block: MessageBlock, gone: NDArray[np.bool_]) -> MessageBlock:
-    """The block without the messages that are marked."""
-    rows = np.flatnonzero(~gone)
-    return replace(block, **{name: getattr(block, name)[rows] for name in _COLUMNS})
+    @classmethod
+    def of(cls, count: int) -> _SameForAll:
+        """Make them for `count` messages."""
+        return cls(
+            np.full(count, int(Transport.UDP), np.uint8),
+            np.zeros(count, np.uint8),
+            np.full(count, -1, np.int32),
+            np.zeros(count, np.int64),
+        )
 
 
 class Dissector:
@@ -302,77 +326,85 @@ class Dissector:
         self._bitmap = port_map(ports)
         self._links = np.zeros(65536, dtype=np.uint8)
         self._duplicates = Duplicates()
+        self._same = _SameForAll.of(0)
 
     def block(self, octets: NDArray[np.uint8], base: int, packets: Packets) -> MessageBlock:
         """Find the messages of `packets` in the window `octets` that begins at offset `base`."""
         facts = self._facts
         first_frame = facts.packets + 1
         number = len(packets)
-        packet = np.empty(number, np.int64)
-        internet = np.empty(number, np.int64)
         start = np.empty(number, np.int64)
         captured = np.empty(number, np.int32)
         length = np.empty(number, np.int32)
-        source = np.zeros((number, 16), np.uint8)
-        destination = np.zeros((number, 16), np.uint8)
+        time = np.empty(number, np.int64)
+        frame = np.empty(number, np.int64)
+        source = np.empty(16 * number, np.uint8)
+        destination = np.empty(16 * number, np.uint8)
         source_port = np.empty(number, np.uint16)
         destination_port = np.empty(number, np.uint16)
         flags = np.empty(number, np.uint8)
-        key = np.empty(number, np.int64)
         tally = new_tally()
-        count, other, _ = dissect(
+        count, other, copies, _ = dissect(
             octets,
+            base,
+            first_frame,
             packets.start,
             packets.captured,
             packets.wire,
+            packets.time,
             packets.link,
             self._bitmap,
-            packet,
-            internet,
             start,
             captured,
             length,
+            time,
+            frame,
             source,
             destination,
             source_port,
             destination_port,
             flags,
-            key,
+            self._duplicates.kept,
+            self._duplicates.kept_base,
+            self._duplicates.slots,
+            self._duplicates.messages,
+            self._duplicates.count,
             self._links,
             tally,
         )
         facts.packets += number
         facts.other += other
+        facts.duplicates += copies
+        facts.messages += count
         if number:
             facts.saw_times(packets.time)
             facts.saw_link_types(np.flatnonzero(self._links).tolist())
         self._count_losses(tally, base, packets, first_frame)
-        index = packet[:count]
-        block = MessageBlock(
+        same = self._same_for_all(count)
+        return MessageBlock(
             octets=octets,
             start=start[:count],
             captured=captured[:count],
             length=length[:count],
-            time=packets.time[index],
-            frame=index + first_frame,
-            source=source[:count],
-            destination=destination[:count],
+            time=time[:count],
+            frame=frame[:count],
+            source=source[: 16 * count].reshape(count, 16),
+            destination=destination[: 16 * count].reshape(count, 16),
             source_port=source_port[:count],
             destination_port=destination_port[:count],
-            transport=np.full(count, int(Transport.UDP), np.uint8),
-            kind=np.zeros(count, np.uint8),
-            identity=np.full(count, -1, np.int32),
-            other_time=np.zeros(count, np.int64),
+            transport=same.transport[:count],
+            kind=same.kind[:count],
+            identity=same.identity[:count],
+            other_time=same.other_time[:count],
             flags=flags[:count],
             capture=facts.number,
         )
-        columns = (block.time, internet[:count], block.start, block.captured, key[:count])
-        repeated = self._duplicates.mark(octets, base, *columns)
-        if repeated is not None:
-            facts.duplicates += int(repeated.sum())
-            block = _without(block, repeated)
-        facts.messages += len(block)
-        return block
+
+    def _same_for_all(self, count: int) -> _SameForAll:
+        """The columns that are the same for every message over UDP, at least `count` long."""
+        if len(self._same.kind) < count:
+            self._same = _SameForAll.of(count * 5 // 4)
+        return self._same
 
     def leave(self, octets: NDArray[np.uint8], base: int, used: int) -> None:
         """Prepare for the window that begins `used` octets behind the start of this one."""

@@ -16,7 +16,7 @@ from forensics.capture.integers import AHEAD, fetch, u32
 from forensics.capture.losses import Reason
 from forensics.capture.packets import Dissector, Packets
 from forensics.wire.blocks import MessageBlock
-from forensics.wire.jit import kernel
+from forensics.wire.jit import lean_kernel
 
 NAME: Final = "pcap"
 
@@ -50,7 +50,7 @@ def sniff(head: bytes) -> bool:
     return len(head) >= 4 and _magic(head)[0] != 0
 
 
-@kernel
+@lean_kernel
 def index(
     octets: Any,
     at: int,
@@ -96,7 +96,7 @@ def index(
     return count, at, _MORE, touched
 
 
-@kernel
+@lean_kernel
 def _is_record(
     octets: Any, at: int, big: bool, header: int, unit: int, longest: int, near: int
 ) -> bool:
@@ -112,7 +112,7 @@ def _is_record(
     return near < 0 or abs(u32(octets, at, big) - near) <= 86400
 
 
-@kernel
+@lean_kernel
 def resynchronise(
     octets: Any, at: int, stop: int, big: bool, header: int, unit: int, longest: int, near: int
 ) -> int:

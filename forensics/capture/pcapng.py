@@ -19,7 +19,7 @@ from forensics.capture.integers import AHEAD, be32, fetch, int64, u16, u32
 from forensics.capture.losses import SENTENCES, Reason
 from forensics.capture.packets import NO_PACKET, Dissector, Packets
 from forensics.wire.blocks import MessageBlock
-from forensics.wire.jit import kernel
+from forensics.wire.jit import lean_kernel
 
 NAME: Final = "pcapng"
 
@@ -76,7 +76,7 @@ def sniff(head: bytes) -> bool:
     return head[:4] == _SECTION.to_bytes(4, "big") and head[8:12] in orders
 
 
-@kernel
+@lean_kernel
 def _nanoseconds(ticks_high: int, ticks_low: int, resolution: int, offset: int) -> int:
     """Time in ns since 1970 of a 64-bit count of ticks; -1: none that this program can hold.
 
@@ -119,7 +119,7 @@ def _nanoseconds(ticks_high: int, ticks_low: int, resolution: int, offset: int) 
     return seconds * limits.SECOND + nanoseconds
 
 
-@kernel
+@lean_kernel
 def _describe(octets: Any, at: int, end: int, big: bool, interfaces: Any, row: int) -> None:
     """Read the interface description block whose body is [at, end) into a row of the table."""
     interfaces[row, _LINK] = u16(octets, at, big)
@@ -142,7 +142,7 @@ def _describe(octets: Any, at: int, end: int, big: bool, interfaces: Any, row: i
         at = value + ((size + 3) & ~3)
 
 
-@kernel
+@lean_kernel
 def _block_order(octets: Any, at: int, big: bool) -> int:
     """Byte order of the block at `at`: 1 big, 0 little, -1: a section header without its magic."""
     if be32(octets, at) != _SECTION:
@@ -153,7 +153,7 @@ def _block_order(octets: Any, at: int, big: bool) -> int:
     return 0 if magic == _LITTLE else -1
 
 
-@kernel
+@lean_kernel
 def index(
     octets: Any,
     at: int,
@@ -273,7 +273,7 @@ def index(
     return count, at, _MORE, touched
 
 
-@kernel
+@lean_kernel
 def resynchronise(octets: Any, at: int, stop: int, big: bool, longest: int) -> int:
     """Find the first block of a known type in [at, stop) whose two lengths agree; -1: none."""
     end = len(octets)

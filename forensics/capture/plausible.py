@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from forensics.capture.integers import be16, int64
-from forensics.wire.jit import kernel
+from forensics.wire.jit import lean_kernel
 
 
-@kernel
+@lean_kernel
 def _skip_name(octets: Any, at: int, end: int, pointers: bool) -> int:
     """Offset behind the name at `at` (RFC 1035 4.1.4), -1: no name. Pointers are not followed."""
     start = at
@@ -30,7 +30,7 @@ def _skip_name(octets: Any, at: int, end: int, pointers: bool) -> int:
     return -1
 
 
-@kernel
+@lean_kernel
 def plausible(octets: Any, start: int, end: int, whole: bool) -> bool:
     """Whether octets [start, end) are one DNS message (RFC 1035 4.1) with one question.
 
