@@ -58,9 +58,6 @@ def losses(packets: list[Packet], draw: random.Random) -> Iterator[tuple[str, li
         low, high = sorted((instant(), instant()))
         kept = [p for p in packets if asked_type(p) != kind or not low < p.time < high]
         yield f"{name} gap", kept
-            f"{name} gap",
-            [p for p in packets if asked_type(p) != kind or not low < p.time < high],
-        )
         yield f"some {name}", thinned(0.15, only=kind)
     low, high = sorted((instant(), instant()))
     yield "a stretch", [p for p in packets if low <= p.time <= high]
