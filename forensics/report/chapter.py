@@ -49,6 +49,7 @@ def chapter(incident: Row) -> list[str]:
         *titled("Who signed", _signers(incident)),
         *titled("Resolvers", _resolvers(incident)),
         *titled("What was done", _acts(incident)),
+        *titled("The chain of trust then", _chain(incident)),
         *_quote(incident),
     ]
 
@@ -180,6 +181,30 @@ def _acts(incident: Row) -> str:
         for row in rows(incident.get("mitigations"))
     ]
     return table(("Time (UTC)", "By", "Act"), lines)
+
+
+def _chain(incident: Row) -> str:
+    """List the links of the chain of trust, the root first."""
+    return table(
+        ("Zone", "Link", "Status", "Key", "Display filter"),
+        (
+            (
+                code(str(row.get("zone", "?"))),
+                markdown(words.phrase(row.get("link", "?"))),
+                markdown(_status(row)),
+                ", ".join(str(key.get("tag", "?")) for key in rows(row.get("keys"))),
+                " ".join(display_filter({"frame": at}) for at in (row.get("frames") or [])[:4]),
+            )
+            for row in rows(incident.get("chain"))
+        ),
+    )
+
+
+def _status(link: Row) -> str:
+    """Write a link's status, with the reason where there is one."""
+    reason = link.get("reason")
+    status = str(link.get("status", "?"))
+    return status if reason in (None, "none") else f"{status}: {words.phrase(reason)}"
 
 
 def _quote(incident: Row) -> list[str]:
