@@ -249,8 +249,8 @@ class ZoneKeys:
 class SightingPairs:
     """Which signature was seen at which place, and when: one entry a distinct pair.
 
-    All sightings count, those too that never accuse (truncated, cut, stray): the timeline weighs
-    them, and a verdict on one pair says nothing of another. Arrays of length P, in any order.
+    Those count too that never accuse (truncated, cut): the timeline weighs them, and a verdict on
+    one pair says nothing of another. Arrays of length P, in any order.
 
     Attributes:
         signature: int64, signatures.signature.

@@ -147,6 +147,10 @@ CHECKS_PER_ZONE: Final = 1_000_000
 """Cryptographic checks per zone, tag and algorithm, in digest order: above every honest outage
 (three keys times every signature of a large capture), below a day of CPU."""
 
+CONTESTED: Final = 2**17
+"""Queries with more than one response that are compared, and responses to one query: a flood of
+forged answers must not fill the memory. About 300 octets each."""
+
 BURST: Final = 5 * SECOND
 """A DNSKEY exchange with the same server within this time of a signature's sighting counts as
 *the key set in the same burst of exchanges* (DESIGN section 4)."""

@@ -211,6 +211,7 @@ def _report(
     from forensics.validation.judge import judge
     from forensics.validation.pairs import sighting_pairs
     from forensics.validation.policy import POLICIES
+    from forensics.validation.strays import contested, marked
 
     scope = Scope(options.zone, options.start, options.end)
     signatures = scope.signatures(read_table(tables, "signatures"))
@@ -219,13 +220,17 @@ def _report(
     captures = read_table(tables, "captures")
     losses = read_table(tables, "losses")
 
+    disputed = contested(
+        lambda: iter_batches(tables, "transactions"), lambda: iter_batches(tables, "sightings")
+    )
+
     def sightings() -> Iterator[Any]:
-        return scope.sightings(iter_batches(tables, "sightings"), signatures)
+        return marked(scope.sightings(iter_batches(tables, "sightings"), signatures), disputed)
 
     def transactions() -> Iterator[Any]:
         return scope.transactions(iter_batches(tables, "transactions"))
 
-    pairs = sighting_pairs(sightings())
+    pairs = sighting_pairs(sightings(), places)
     judgement = judge(
         signatures,
         pairs,
@@ -254,7 +259,7 @@ def _report(
     counts = {
         **_pairings(transactions()),
         "signatures": signatures.num_rows,
-        "sightings": int(pairs.count.sum()),
+        "sightings": sum(story.statuses.values()),
     }
     return _assemble(captures, losses, errors, counts, story, options)
 

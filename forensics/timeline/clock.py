@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from forensics.timeline.evidence import Catalog, Places
 from forensics.timeline.impact import Claim
-from forensics.timeline.judged import AUTHORITY, RESOLVER
+from forensics.timeline.judged import RESOLVER
 from forensics.timeline.lineage import is_under, parent
 from forensics.timeline.moments import rfc3339
 from forensics.timeline.survey import TIME_REASONS, Spell, Survey
@@ -46,12 +49,24 @@ def judge_clocks(
     Returns:
         Findings, at most one; and the spells that are left.
     """
+    whole = np.stack([found.outside, found.inside], axis=1)
+    # Over all of the capture first, then over the time alone in which something was outside.
+    for seen in (whole, found.failing):
+        findings, spells = _judged_over(seen, found, catalog, places)
+        if findings:
+            return findings, spells
+    return [], found.spells
+
+
+def _judged_over(
+    seen: NDArray[np.bool_], found: Survey, catalog: Catalog, places: Places
+) -> tuple[list[dict[str, Any]], list[Spell]]:
+    """Judge by bool (2 sides, outside and inside, S signers)."""
     named = [
         tuple(
-            {catalog.signers[n] for n in seen[side].nonzero()[0]}
-            for seen in (found.outside, found.inside)
+            {catalog.signers[n] for n in one.nonzero()[0] if n < len(catalog.signers)} for one in of
         )
-        for side in (AUTHORITY, RESOLVER)
+        for of in seen
     ]
     (authority_out, authority_in), (resolver_out, resolver_in) = named
     every_out, every_in = authority_out | resolver_out, authority_in | resolver_in

@@ -31,7 +31,7 @@ class Judged:
         status: uint8, vocabulary.Status as the verdict says.
         outcome: uint8, GOOD, BAD or NEITHER after the rules on what may accuse.
         reason: uint8, index into vocabulary.REASONS.
-        weak: bool, the verdict's confidence.
+        weak: bool, the verdict's confidence; always for strays, which anyone may have sent.
         zone: int32, index into the judge's zones, of the broken link.
         paired: bool, the query of the response is in the capture.
         stray: bool, flagged UNPAIRED.
@@ -123,7 +123,7 @@ def judged(
             status=status,
             outcome=outcome,
             reason=reason,
-            weak=weak,
+            weak=weak | stray,
             zone=zone,
             paired=(flags & int(SightingFlag.DO_KNOWN)) != 0,
             stray=stray,

@@ -21,6 +21,9 @@ PAUSE: Final = 6 * 3600 * limits.SECOND
 """A zone that was not bad for longer than this had another incident after it. Serials of large
 zones change each hour or more often: flapping between them is one incident."""
 
+WINDOW_OCTETS: Final = 2**26
+"""Memory for what is noted of each bin: 64 MiB hold a week of 1,000 bins with 128,000 signers."""
+
 CHANGE_PAUSE: Final = 2 * BIN
 """With another reason than before, a pause of this length is enough."""
 
@@ -56,6 +59,8 @@ class Survey:
         statuses: int64 (5), sightings by vocabulary.Status.
         outside, inside: bool (2 sides, S signers): some signature was seen outside, inside its
             window of validity.
+        failing: bool (2 sides, 2, S signers): the same, outside and inside, in those bins of time
+            alone in which something was outside: a clock may be set in mid-capture.
         outside_at: places that showed a signature outside its window, by side.
         soft: zones whose data was good although a reason is noted: near misses.
         sightings: how many there were.
@@ -66,6 +71,7 @@ class Survey:
     statuses: NDArray[np.int64]
     outside: NDArray[np.bool_]
     inside: NDArray[np.bool_]
+    failing: NDArray[np.bool_]
     outside_at: tuple[set[int], set[int]] = field(default_factory=lambda: (set(), set()))
     soft: list[Spell] = field(default_factory=list)
     sightings: int = 0
@@ -82,20 +88,55 @@ def survey(evidence: Evidence, judge: Judge, catalog: Catalog, places: Places) -
         statuses=np.zeros(len(vocabulary.STATUSES), dtype=np.int64),
         outside=np.zeros((2, signers), dtype=bool),
         inside=np.zeros((2, signers), dtype=bool),
+        failing=np.zeros((2, 2, signers), dtype=bool),
     )
+    windows = _Windows(signers)
     for rows in judged(evidence, judge, catalog, places):
         result.sightings += len(rows.time)
         result.asked[rows.place[rows.paired]] = True
         result.statuses += np.bincount(rows.status, minlength=len(vocabulary.STATUSES))[:5]
-        _note_windows(result, catalog, rows)
+        _note_windows(result, windows, catalog, rows)
         _gather(found, rows, rows.outcome == BAD)
         _gather(soft, rows, (rows.outcome == GOOD) & (rows.reason != 0))
+    result.failing = windows.failing()
     result.spells = _spells(found, judge, result.asked)
     result.soft = _spells(soft, judge, result.asked)
     return result
 
 
-def _note_windows(result: Survey, catalog: Catalog, rows: Judged) -> None:
+class _Windows:
+    """Which signers' signatures were seen outside and inside their windows, by bin of time."""
+
+    def __init__(self, signers: int) -> None:
+        self.signers = signers
+        self.most = max(WINDOW_OCTETS // (signers // 2 + 64), 1)
+        self.bins: dict[int, NDArray[np.uint8]] = {}
+
+    def note(
+        self, side: int, bins: NDArray[np.int64], signer: NDArray[np.int64], out: NDArray[np.bool_]
+    ) -> None:
+        """Note N sightings of one side."""
+        for number in np.unique(bins).tolist():
+            chosen = bins == number
+            seen = np.zeros((2, 2, self.signers), dtype=bool)
+            seen[side, 0, signer[chosen & out]] = True
+            seen[side, 1, signer[chosen & ~out]] = True
+            packed = np.packbits(seen, axis=2)
+            if number in self.bins:
+                self.bins[number] |= packed
+            elif len(self.bins) < self.most:
+                self.bins[number] = packed
+
+    def failing(self) -> NDArray[np.bool_]:
+        """Join the bins in which something was outside: (2 sides, outside and inside, S)."""
+        found = np.zeros((2, 2, self.signers), dtype=bool)
+        for packed in self.bins.values():
+            if packed[:, 0].any():
+                found |= np.unpackbits(packed, axis=2, count=self.signers).astype(bool)
+        return found
+
+
+def _note_windows(result: Survey, windows: _Windows, catalog: Catalog, rows: Judged) -> None:
     """Note which signers' signatures were seen outside of their own window (RFC 4035 5.3.1)."""
     seconds = rows.time // limits.SECOND
     early = _behind(seconds, catalog.inception[rows.signature])
@@ -104,7 +145,9 @@ def _note_windows(result: Survey, catalog: Catalog, rows: Judged) -> None:
     usable = ~(rows.stray & result.asked[rows.place])
     for side in (AUTHORITY, RESOLVER):
         chosen = usable & (rows.side == side)
-        result.outside[side, signer[chosen & (early | late)]] = True
+        out = early | late
+        windows.note(side, rows.time[chosen] // BIN, signer[chosen], out[chosen])
+        result.outside[side, signer[chosen & out]] = True
         result.inside[side, signer[chosen & ~(early | late)]] = True
         result.outside_at[side].update(np.unique(rows.place[chosen & (early | late)]).tolist())
 
