@@ -127,13 +127,13 @@ def of_incidents(incidents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Tell which incidents reach over the borders of the capture."""
     found = []
     for kind, part, end, text in (
-        ("starts-in-outage", "onset", "last_good", "was bad from its first comparable answer on"),
-        ("ends-in-outage", "recovery", "first_good", "was not seen fully repaired"),
+        ("starts-in-outage", "onset", "last_good", "were bad from the first comparable one on"),
+        ("ends-in-outage", "recovery", "first_good", "were not seen all good again"),
     ):
         for incident in incidents:
             if incident[part][end] is None and incident["severity"] != "near-miss":
                 zone = incident["zone"]
-                sentence = f"{zone} {text}: the capture does not hold that end of the incident."
+                sentence = f"Answers for {zone} {text}: the capture does not hold that end of the incident."
                 found.append(
                     {"kind": kind, "zone": zone, "incident": incident["id"], "sentence": sentence}
                 )
