@@ -133,7 +133,7 @@ def of_incidents(incidents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         for incident in incidents:
             if incident[part][end] is None and incident["severity"] != "near-miss":
                 zone = incident["zone"]
-                sentence = f"Answers for {zone} {text}: the capture does not hold that end of the incident."
+                sentence = f"Answers for {zone} {text}: the capture does not hold that end of it."
                 found.append(
                     {"kind": kind, "zone": zone, "incident": incident["id"], "sentence": sentence}
                 )
