@@ -180,7 +180,7 @@ REPORT_ROWS: Final = 2_000
 
 TIMELINE_CELLS: Final = 2**18
 """Cells (place, signer, type, key tag, SOA serial) that the timeline counts for zones that were
-bad. A TLD with a new serial each minute fills about 100,000 in a day; each holds some 180 octets."""
+bad. A TLD with a new serial each minute fills about 100,000 in a day; each holds 180 octets."""
 
 INCIDENTS: Final = 256
 """Incidents told in full. Worse bad days have had about thirty zones; further ones are counted."""
