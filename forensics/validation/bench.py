@@ -56,6 +56,7 @@ class Bench:
     policy: Policy
     low: int
     high: int
+    caches: frozenset[int] = frozenset()
     budgets: dict[str, Budget] = field(default_factory=dict)
     _steps: dict[tuple[int, int], Steps[State]] = field(default_factory=dict)
     _publications: dict[int, Publication] = field(default_factory=dict)
@@ -200,6 +201,7 @@ class Bench:
                 low=self.low,
                 high=self.high,
                 budget=self.budgets[group.zone],
+                caches=self.caches,
             )
         return self._publications[number]
 

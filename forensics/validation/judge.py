@@ -72,16 +72,16 @@ def judge(
         return Judgement(checked.table, write(signatures, None), [])
     low = min(int(pairs.first.min()), window[0] if window else FOREVER)
     high = max(int(pairs.last.max()), window[1] if window else ALWAYS)
-    bench = Bench(signatures, checked, keys, pairs, row, policy, low, high)
-    bench.trust.trust(anchors)
-    notes = list(bench.trust.notes)
-    spans = bench.spans()
-    verdicts = write(signatures, spans)
     resolver = [
         place
         for place, role in zip(places["place"].to_pylist(), places["role"].to_pylist(), strict=True)
         if role == "resolver"
     ]
+    bench = Bench(signatures, checked, keys, pairs, row, policy, low, high, frozenset(resolver))
+    bench.trust.trust(anchors)
+    notes = list(bench.trust.notes)
+    spans = bench.spans()
+    verdicts = write(signatures, spans)
     names = sorted({group.zone for group in checked.groups})
     number = {name: index for index, name in enumerate(names)}
     zone = np.array([number[group.zone] for group in checked.groups], np.int64)[checked.group]

@@ -66,6 +66,12 @@ def _around(rows: list[Run], t: int) -> tuple[list[int], list[int], list[int], b
     soonest = min((first for first, _, _, _ in rows if first > t), default=None)
     before = [row for row in rows if row[1] == latest]
     after = [row for row in rows if row[0] == soonest]
+    # What ended before the last of what covers t began is of an earlier time, and what began
+    # after the first of it ended of a later one.
+    holding = [row for row in rows if row[0] <= t <= row[1]]
+    if holding:
+        before = [row for row in before if row[1] >= max(held[0] for held in holding)]
+        after = [row for row in after if row[0] <= min(held[1] for held in holding)]
     # What is seen later says little of now: an operator may have changed it in between.
     fresh = any(t - row[1] <= row[2] for row in before) or any(row[0] - t <= BURST for row in after)
     return covering, [row[3] for row in before], [row[3] for row in after], fresh

@@ -108,6 +108,7 @@ class Publication:
         unfit: what makes a verifying key unfit: its reason, by key index.
         low, high: ns, the domain.
         budget: what the zone may cost.
+        caches: places of resolvers.
     """
 
     zone: ZoneKeys
@@ -117,6 +118,7 @@ class Publication:
     low: int
     high: int
     budget: Budget
+    caches: frozenset[int] = frozenset()
 
     @cached_property
     def codes(self) -> tuple[int, ...]:
@@ -222,7 +224,21 @@ class Publication:
                 rows.append((start, answer))
             else:
                 rows.extend(self._asked(place, own, answer, start, end - 1))
-        return self._kept_proven(own, join(rows), seen)
+        steps = self._kept_proven(own, join(rows), seen)
+        return self._aged(steps) if place in self.caches else steps
+
+    def _aged(self, steps: Steps[State]) -> Steps[State]:
+        """Take back that a resolver's answer lacks a key which had been published before.
+
+        The answer may be as old as the key: fetched and checked when both were there, and kept
+        beyond its TTL since (RFC 8767). A key that nobody published before stays missing.
+        """
+        old = State(Status.INDETERMINATE, "dnskey-not-captured", False, self.zone.zone)
+        lacks = {self._missing(), self._missing(weak=True)}
+        return join(
+            (start, old if state in lacks and start > self.first_held else state)
+            for start, state in steps
+        )
 
     def _alone(self, place: int, own: list[Segment], t: int) -> State | Window:
         """Judge one instant by the place's own key sets; a window where others have a say."""

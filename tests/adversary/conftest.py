@@ -15,7 +15,8 @@ from world import World, anchor, pcap
 @pytest.fixture(scope="session")
 def analysed(tmp_path_factory):
     """Analyse packets of a world, in one file or several; return the report's dict."""
-    from forensics.pipeline import Options, analyze
+    from forensics.options import Options
+    from forensics.pipeline import analyze
 
     base = tmp_path_factory.mktemp("adversary")
 

@@ -244,3 +244,25 @@ def two_signing_operators(world: World) -> int:
         state, serial=2, keys=(ksk2, zsk1, zsk2), ksks=(ksk2,), zsks=(zsk2,)
     )
     return 700
+
+
+@_scene
+def caches_keep_data_longer_than_keys(world: World) -> int:
+    """The same, but the DNSKEY RRset was fetched anew."""
+    _fresh_keys(world)
+    state, new = now(world), key("alpha new zsk")
+    ksk, old = state.keys
+    state = world.at(200, state.next(keys=(ksk, old, new)))
+    state = world.at(300, state.next(zsks=(new,)))
+    world.at(400, state.next(keys=(ksk, new)))
+    return 900
+
+
+def _fresh_keys(world: World) -> None:
+    plain = world.cached
+
+    def cached(when: float, resolver: str, zone: str, name: str, kind: str) -> tuple:
+        world.keep = 1 if kind == "DNSKEY" else 8
+        return plain(when, resolver, zone, name, kind)
+
+    world.cached = cached
