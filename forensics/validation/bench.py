@@ -15,7 +15,7 @@ from forensics.validation.chain import SECURE, Chain, Link
 from forensics.validation.checks import Checked, encode, key_ids
 from forensics.validation.intervals import Spans
 from forensics.validation.policy import Policy
-from forensics.validation.published import EVERYWHERE, Budget, Publication
+from forensics.validation.published import EVERYWHERE, Budget, Publication, sighted
 from forensics.validation.signature import well_formed
 from forensics.validation.steps import State, Steps, combine, join
 from forensics.validation.trust import Carrier, Trust, read_records
@@ -60,6 +60,7 @@ class Bench:
     budgets: dict[str, Budget] = field(default_factory=dict)
     _steps: dict[tuple[int, int], Steps[State]] = field(default_factory=dict)
     _publications: dict[int, Publication] = field(default_factory=dict)
+    _sighted: dict[str, dict[int, list[int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # The middle sighting: one packet with a clock from 1970 must not move the century.
@@ -185,6 +186,9 @@ class Bench:
             zone = self.zones.get(group.zone) or ZoneKeys(group.zone)
             tried = frozenset(group.keys)
             verified = frozenset(self.checked.key_choices[this.verified])
+            if group.zone not in self._sighted:
+                self._sighted[group.zone] = sighted(zone)
+            budget = self.budgets[group.zone]
             malformed = this.problem == "signature-malformed"
             unfit = {}
             for key in tried:
@@ -200,8 +204,10 @@ class Bench:
                 unfit=unfit,
                 low=self.low,
                 high=self.high,
-                budget=self.budgets[group.zone],
+                budget=budget,
+                sighted=self._sighted[group.zone],
                 caches=self.caches,
+                is_limited=not budget.spend(len(zone.published) + len(zone.key_sets)),
             )
         return self._publications[number]
 

@@ -90,6 +90,9 @@ class Chain:
         above: Steps[Link] = ((self.trust.low, OPEN),)
         if parent is not None:
             above = self.link(parent)
+        seen = sum(len(c.seen) for c in (*self.trust.over_keys.get(zone, ()), *carriers))
+        if not self._spend(zone, len(known.published) + len(known.delegated) + seen):
+            return self._exhausted(zone)
         delegation_events = self.trust.delegation_events(zone)
         published, delegated = known.published, known.delegated
         if place != EVERYWHERE:
@@ -108,10 +111,10 @@ class Chain:
             for _, first, last in () if plain else carrier.seen:
                 cuts.update((first, last + 1, first - ttl, last + ttl + 1))
         cuts = {cut for cut in cuts if self.trust.low < cut <= self.trust.high}
-        seen = sum(len(c.seen) for c in (*self.trust.over_keys.get(zone, ()), *carriers))
-        cost = (len(cuts) + 1) * (len(published) + len(delegated) + 2 * seen + 1)
-        if zone in self.budgets and not self.budgets[zone].spend(cost):
-            return ((self.trust.low, Link("limit", "limit-reached", False, zone)),)
+        if not self._spend(
+            zone, (len(cuts) + 1) * (len(published) + len(delegated) + 2 * seen + 1)
+        ):
+            return self._exhausted(zone)
         instant = _Instant(
             self.trust,
             known,
@@ -124,6 +127,12 @@ class Chain:
             ttl,
         )
         return self._limited(known, evaluate(cuts, self.trust.low, self.trust.high, instant.link))
+
+    def _spend(self, zone: str, cost: int) -> bool:
+        return zone not in self.budgets or self.budgets[zone].spend(cost)
+
+    def _exhausted(self, zone: str) -> Steps[Link]:
+        return ((self.trust.low, Link("limit", "limit-reached", False, zone)),)
 
     def _is_plain(self, zone: str, delegation_events: list[Event]) -> bool:
         """Whether sightings cannot change the link: one key set, one DS set, all well signed."""

@@ -99,6 +99,11 @@ def judge(
         for z in keys.values()
         if z.dropped_from <= high
     ]
+    notes += [
+        Note("limit", name, sentence=f"There was more of {name} to judge than is judged.")
+        for name, budget in sorted(bench.budgets.items())
+        if budget.left < 0
+    ]
     skipped = sorted({checked.groups[g].zone for g in np.unique(checked.group[checked.cut])})
     notes += [
         Note("limit", name, sentence=f"More signatures and keys of {name} fit than are tried.")

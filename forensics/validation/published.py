@@ -97,6 +97,17 @@ class Budget:
         return self.left >= 0
 
 
+def sighted(zone: ZoneKeys) -> dict[int, list[int]]:
+    """Return the instants at each place of which the runs tell that the key set was seen."""
+    track = zone.published
+    found: dict[int, set[int]] = {}
+    for place, first, last in zip(
+        track.place.tolist(), track.first.tolist(), track.last.tolist(), strict=True
+    ):
+        found.setdefault(place, set()).update((first, last))
+    return {place: sorted(times) for place, times in found.items()}
+
+
 @dataclass(frozen=True)
 class Publication:
     """The publication of one class's keys through time.
@@ -108,7 +119,9 @@ class Publication:
         unfit: what makes a verifying key unfit: its reason, by key index.
         low, high: ns, the domain.
         budget: what the zone may cost.
+        sighted: ns, the instants at each place of which the runs tell that the key set was seen.
         caches: places of resolvers.
+        is_limited: the zone has cost enough already; nothing is claimed.
     """
 
     zone: ZoneKeys
@@ -118,7 +131,9 @@ class Publication:
     low: int
     high: int
     budget: Budget
+    sighted: dict[int, list[int]]
     caches: frozenset[int] = frozenset()
+    is_limited: bool = False
 
     @cached_property
     def codes(self) -> tuple[int, ...]:
@@ -157,17 +172,6 @@ class Publication:
         return found
 
     @cached_property
-    def sighted(self) -> dict[int, list[int]]:
-        """The instants at each place of which the runs tell that the key set was seen."""
-        track = self.zone.published
-        found: dict[int, set[int]] = {}
-        for place, first, last in zip(
-            track.place.tolist(), track.first.tolist(), track.last.tolist(), strict=True
-        ):
-            found.setdefault(place, set()).update((first, last))
-        return {place: sorted(times) for place, times in found.items()}
-
-    @cached_property
     def showings(self) -> list[Showing]:
         """Every segment that is not LACK, at all places."""
         found = []
@@ -189,11 +193,11 @@ class Publication:
     @cached_property
     def is_steady(self) -> bool:
         """Whether every key set ever seen holds the key: then all places agree at all times."""
-        return bool(self.codes) and set(self.codes) == {HOLD}
+        return not self.is_limited and bool(self.codes) and set(self.codes) == {HOLD}
 
     def differs_at(self, place: int) -> bool:
         """Whether the place has key set sightings that may tell another story than all together."""
-        return not self.is_steady and place in self.segments
+        return not (self.is_limited or self.is_steady) and place in self.segments
 
     def steps(self, place: int, seen: Sequence[int] = ()) -> Steps[State]:
         """Return the verdict at `place` through time, before validity periods.
@@ -203,6 +207,8 @@ class Publication:
             seen: ns, sorted: instants at which signatures of the class were seen there; what was
                 once proven missing stays so for them.
         """
+        if self.is_limited:
+            return ((self.low, self._limit()),)
         if self.is_steady:
             return evaluate(
                 (self.first_held - BURST,), self.low, self.high, lambda t: self._valid(t, False)
@@ -289,7 +295,7 @@ class Publication:
         cuts = {cut for cut in cuts if low < cut <= high}
         cost = (len(cuts) + 1) * (len(others) + (len(self.segments) if agreeing else 0) + 1)
         if not self.budget.spend(cost):
-            return ((low, State(Status.INDETERMINATE, "limit-reached", False, self.zone.zone)),)
+            return ((low, self._limit()),)
 
         def judge(t: int) -> State:
             begin, end = window.at(t)
@@ -334,6 +340,9 @@ class Publication:
 
     def _missing(self, *, weak: bool = False) -> State:
         return State(Status.BOGUS, "dnskey-missing", weak, self.zone.zone, timed=False)
+
+    def _limit(self) -> State:
+        return State(Status.INDETERMINATE, "limit-reached", False, self.zone.zone)
 
     def _supplied(self) -> State:
         """Judge by the user's keys what no key set seen can decide."""

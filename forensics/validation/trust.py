@@ -105,6 +105,7 @@ class Trust:
     _matched: dict[_Match, frozenset[int]] = field(default_factory=dict)
     _own: dict[str, frozenset[int]] = field(default_factory=dict)
     _parents: dict[str, str | None] = field(default_factory=dict)
+    _delegation_events: dict[str, list[Event]] = field(default_factory=dict)
     _delegated: dict[str, list[Run]] = field(default_factory=dict)
 
     def trust(self, anchors: Iterable[Anchor]) -> None:
@@ -268,6 +269,8 @@ class Trust:
 
     def delegation_events(self, zone: str) -> list[Event]:
         """Return when the zone's DS RRset was shown with a good signature of its parent, or not."""
+        if zone in self._delegation_events:
+            return self._delegation_events[zone]
         events: list[Event] = []
         for carrier in self.over_delegations.get(zone, ()):
             for where, first, last in carrier.seen:
@@ -283,7 +286,8 @@ class Trust:
                         pieces = _by_validity(carrier, begin, end, state.zone)
                         reason = state.reason if state.status == Status.BOGUS else ""
                         events += [p if p.reason else p._replace(reason=reason) for p in pieces]
-        return sorted(events)
+        self._delegation_events[zone] = sorted(events)
+        return self._delegation_events[zone]
 
 
 def _by_validity(carrier: Carrier, first: int, last: int, zone: str) -> list[Event]:

@@ -14,7 +14,7 @@ from world import World
 
 CAPTURE = Path(__file__).resolve().parents[2] / "captures" / "de-2026"
 QUICK = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
