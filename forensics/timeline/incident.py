@@ -181,9 +181,12 @@ def _servers(begun: Draft, places: Places) -> list[dict[str, Any]]:
             held = counts.setdefault(cell.place, [0, 0])
             held[0] += cell.good
             held[1] += cell.bad
+    strata: dict[int, list[Stratum]] = {}
+    for stratum in begun.strata:
+        strata.setdefault(stratum.place, []).append(stratum)
     rows = []
     for place in sorted(counts, key=lambda place: (places.server[place], places.nsid[place] or "")):
-        mine = [stratum for stratum in begun.strata if stratum.place == place]
+        mine = strata.get(place, [])
         brackets = combine(mine) if mine and begun.side == AUTHORITY else None
         good, bad = counts[place]
         rows.append(_server(place, "zone", good, bad, brackets, places))

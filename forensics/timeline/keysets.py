@@ -105,9 +105,11 @@ def published(runs: Sequence[Run], begin: int, end: int, kind: int) -> list[Key]
     else of its first run after.
     """
     found: set[Key] = set()
-    places = {run.place for run in runs if run.type == kind}
-    for place in places:
-        mine = [run for run in runs if run.place == place and run.type == kind]
+    by_place: dict[int, list[Run]] = {}
+    for run in runs:
+        if run.type == kind:
+            by_place.setdefault(run.place, []).append(run)
+    for _, mine in sorted(by_place.items()):
         now = [run for run in mine if run.first.time <= end and run.last.time >= begin]
         past = [run for run in mine if run.last.time < begin][-1:]
         for run in now or past or ([] if found else mine[:1]):
