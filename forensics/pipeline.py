@@ -211,7 +211,7 @@ def _report(
     from forensics.validation.judge import judge
     from forensics.validation.pairs import sighting_pairs
     from forensics.validation.policy import POLICIES
-    from forensics.validation.strays import contested, marked
+    from forensics.validation.strays import contested, marked, undisputed
 
     scope = Scope(options.zone, options.start, options.end)
     signatures = scope.signatures(read_table(tables, "signatures"))
@@ -223,6 +223,8 @@ def _report(
     disputed = contested(
         lambda: iter_batches(tables, "transactions"), lambda: iter_batches(tables, "sightings")
     )
+
+    keys = undisputed(keys, disputed)
 
     def sightings() -> Iterator[Any]:
         return marked(scope.sightings(iter_batches(tables, "sightings"), signatures), disputed)

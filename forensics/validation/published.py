@@ -195,6 +195,21 @@ class Publication:
         """Whether every key set ever seen holds the key: then all places agree at all times."""
         return not self.is_limited and bool(self.codes) and set(self.codes) == {HOLD}
 
+    @cached_property
+    def is_new_algorithm(self) -> bool:
+        """Whether the key sets without the key have no key of its algorithm either.
+
+        So an algorithm roll begins: the signatures come before the keys (RFC 6781 4.1.4), beside
+        those of the algorithm before. That a key lacked then says nothing of later.
+        """
+        algorithms = {self.zone.keys[k].algorithm for k in self.tried}
+        return bool(algorithms) and all(
+            self.zone.keys[k].algorithm not in algorithms
+            for keys, code in zip(self.zone.key_sets, self.codes, strict=True)
+            if code == LACK
+            for k in keys
+        )
+
     def differs_at(self, place: int) -> bool:
         """Whether the place has key set sightings that may tell another story than all together."""
         return not (self.is_limited or self.is_steady) and place in self.segments
@@ -378,7 +393,8 @@ class Publication:
             if start < fresh:
                 rows.append((start, missing))
             if fresh < until:
-                rows.append((max(start, fresh), self._missing(weak=True)))
+                later = state if self.is_new_algorithm else self._missing(weak=True)
+                rows.append((max(start, fresh), later))
             if until < end:
                 rows.append((until, state))
         return join(rows)

@@ -70,6 +70,17 @@ def marked(batches: Iterator[Any], responses: NDArray[np.int64]) -> Iterator[Any
         yield batch.set_column(place, batch.schema.field(place), pa.array(flags, pa.uint16()))
 
 
+def undisputed(keys: Any, responses: NDArray[np.int64]) -> Any:
+    """Leave out the runs of key sets (schemas.KEYS) that begin and end in one of `responses`."""
+    if not len(responses):
+        return keys
+    ends = [
+        np.isin(_numbers(keys, f"{end}_capture") << 32 | _numbers(keys, f"{end}_frame"), responses)
+        for end in ("first", "last")
+    ]
+    return keys.filter(_mask(~(ends[0] & ends[1])))
+
+
 def where_of(batch: Any) -> NDArray[np.int64]:
     """Return capture << 32 | frame of each sighting."""
     return _numbers(batch, "capture") << 32 | _numbers(batch, "frame")

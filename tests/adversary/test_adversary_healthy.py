@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 
+import dns.message
+import dns.rrset
 import pytest
-from recorders import HOW, is_response, losses, shifted, spoofed
+from recorders import HOW, KEY, asked_type, is_response, losses, shifted, spoofed
 from scenes import SCENES
-from world import DAY, healthy
+from world import DAY, State, healthy, key, signatures
 
 YEAR = 365 * DAY
 
@@ -37,6 +39,31 @@ def test_rolls_of_which_few_key_sets_were_recorded(scene, seed, share, accused) 
     for number in range(3):
         draw = random.Random(number)
         assert accused(world, [p for p in world.packets if draw.random() < share]) == [], number
+
+
+def test_signatures_before_keys_say_nothing_of_the_time_after(accused) -> None:
+    """An algorithm roll of which two key sets were recorded, in answers to ANY."""
+    world = SCENES["algorithm_from_8_to_13"](300)
+    assert accused(world, [p for p in world.packets if asked_type(p) != KEY]) == []
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("scene", ["zsk_pre_published", "ksk_signing_twice"])
+def test_forged_keys_accuse_nobody(scene, signed, accused) -> None:
+    world = SCENES[scene](7)
+    draw = random.Random(scene)
+    packets = list(world.packets)
+    for packet in world.packets:
+        if packet.source[:8] == "192.0.2." and asked_type(packet) == KEY and draw.random() < 0.5:
+            message = dns.message.from_wire(packet.data)
+            zone = message.question[0].name
+            message.answer = [dns.rrset.from_rdata(zone, 60, key("forged").record)]
+            if signed:
+                forger = State(zone.to_text().lower())
+                message.answer.append(signatures(message.answer[0], forger, [key("forged")]))
+            forged = packet._replace(data=message.to_wire(), time=packet.time - 200_000)
+            packets.append(forged)
+    assert accused(world, sorted(packets, key=lambda p: p.time)) == []
 
 
 @pytest.mark.parametrize("how", HOW)
