@@ -95,6 +95,7 @@ Policy = Annotated[
         "knot or powerdns.",
     ),
 ]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write the report to.")]
 Figures = Annotated[
     bool, typer.Option(help="Draw the figures of report.md (the page has its own).")
 ]
@@ -193,9 +194,7 @@ def _main(
 def analyze(
     captures: Captures,
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the report to.")] = Path(
-        "dns-forensics-report"
-    ),
+    out: Out = Path("dns-forensics-report"),
     trust_anchor: Anchor = None,
     port: Port = None,
     server: Server = None,
@@ -223,9 +222,7 @@ def analyze(
 def report(
     dataset: Annotated[Path, typer.Argument(help="A dataset that ingest has written.")],
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the report to.")] = Path(
-        "dns-forensics-report"
-    ),
+    out: Out = Path("dns-forensics-report"),
     trust_anchor: Anchor = None,
     from_: From = None,
     to: To = None,

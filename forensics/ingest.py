@@ -61,6 +61,15 @@ class IngestResult:
     evicted: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def left_out(self) -> dict[str, int]:
+        """What the stages behind the readers left out, by reason (vocabulary.LOSSES)."""
+        return {
+            **self.skipped,
+            "open-transactions": self.evicted,
+            "outside-times": self.outside,
+        }
+
 
 def ingest(
     paths: Sequence[str],
@@ -119,7 +128,7 @@ def ingest(
     result.skipped = evidence.skipped
     for name, table in (
         ("captures", captures_table(result.captures)),
-        ("losses", losses_table(result.captures)),
+        ("losses", losses_table(result.captures, result.left_out)),
         ("places", places_table(matcher.places)),
         ("signatures", evidence.signatures()),
         ("keys", evidence.key_runs()),

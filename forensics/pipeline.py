@@ -280,6 +280,7 @@ def _assemble(
 
     rows = captures.cast(_with_integer_times(captures.schema)).to_pylist()
     paths = {row["capture"]: row["path"] for row in rows}
+    paths[None] = "all inputs"
     lost = [{**row, "capture": paths.get(row["capture"], "?")} for row in losses.to_pylist()]
     lost += [
         {

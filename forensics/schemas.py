@@ -52,8 +52,8 @@ CAPTURES: Final = _schema(
 LOSSES: Final = _schema(
     "losses",
     [
-        ("capture", pa.uint16(), "number of the input file"),
-        ("reason", pa.string(), "what was lost and why, one of capture.losses.REASONS"),
+        ("capture", pa.uint16(), "number of the input file; null: of the run as a whole"),
+        ("reason", pa.string(), "what was lost and why, a key of vocabulary.LOSSES"),
         ("count", pa.uint64(), "how many packets, frames or pieces"),
         ("octets", pa.uint64(), "how many octets of the file; 0 where none were lost as such"),
         ("offset", pa.uint64(), "octets from the start of the decompressed file, of the first"),

@@ -303,11 +303,8 @@ class RecordClass(IntEnum):
 RECORD_CLASSES: Final = ("data", "denial", "dnskey", "ds")
 
 TYPE_NS: Final = 2
-TYPE_CNAME: Final = 5
 TYPE_SOA: Final = 6
-TYPE_OPT: Final = 41
 TYPE_DS: Final = 43
-TYPE_RRSIG: Final = 46
 TYPE_NSEC: Final = 47
 TYPE_DNSKEY: Final = 48
 TYPE_NSEC3: Final = 50
@@ -370,6 +367,15 @@ LOSSES: Final = {
     "decompression-limit": LossKind("file", "that expands beyond every sensible size"),
     "read-failed": LossKind("file", "that the system failed to read on"),
     "unreadable": LossKind("input", "that could not be opened or recognised"),
+    "outside-times": LossKind("message", "outside the times asked for", False),
+    "open-transactions": LossKind(
+        "transaction", "closed early because too many were open at once", False
+    ),
+    "limit-reached": LossKind("RRset", "beyond the limits of one run", False),
+    "rrset-incomplete": LossKind("signature", "whose RRset was not whole in its message", False),
+    "rrset-absent": LossKind("signature", "that came without its RRset", False),
+    "malformed": LossKind("record", "that contradicts itself", False),
+    "unsolicited": LossKind("key set sighting", "that no query of the capture asked for", False),
 }
 """Every reason why something of an input is not in the tables."""
 

@@ -6,7 +6,7 @@ writer's fixed name. Encodings are chosen by measurement, column by column (see 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -211,11 +211,3 @@ def folded(batch: Any, map_: Any) -> Any:
         [places if number == at else column for number, column in enumerate(batch.columns)],
         schema=batch.schema,
     )
-
-
-def write_batches(folder: Path, name: str, batches: Iterable[Any]) -> int:
-    """Write record batches, a row group each; give the number of rows."""
-    with TableWriter(folder, name) as writer:
-        for batch in batches:
-            writer.write(batch)
-        return writer.rows

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics import vocabulary
 from forensics.capture.losses import REASONS, Losses, Reason
 
 LINK_TYPES: Final = {
@@ -120,8 +122,13 @@ def captures_table(facts: list[CaptureFacts]) -> Any:
     return pa.Table.from_pylist(rows, schema=CAPTURES)
 
 
-def losses_table(facts: list[CaptureFacts]) -> Any:
-    """The losses of all inputs as a table of schema `LOSSES`."""
+def losses_table(facts: list[CaptureFacts], later: Mapping[str, int]) -> Any:
+    """The losses of all inputs as a table of schema `LOSSES`.
+
+    Args:
+        facts: of every input, with its losses.
+        later: what the stages behind the readers left out of the run as a whole, by reason.
+    """
     import pyarrow as pa
 
     from forensics.schemas import LOSSES
@@ -138,5 +145,18 @@ def losses_table(facts: list[CaptureFacts]) -> Any:
         }
         for one in facts
         for loss in one.losses.rows()
+    ]
+    rows += [
+        {
+            "capture": None,
+            "reason": reason,
+            "count": count,
+            "octets": 0,
+            "offset": 0,
+            "frame": 0,
+            "detail": f"{vocabulary.LOSSES[reason].noun} {vocabulary.LOSSES[reason].tail}",
+        }
+        for reason, count in sorted(later.items())
+        if count
     ]
     return pa.Table.from_pylist(rows, schema=LOSSES)

@@ -147,7 +147,7 @@ def test_tables_have_the_schemas_of_the_contract(written):
     damaged, _ = read(written(PLAIN[:-5], "damaged"))
     empty, _ = read(written(pcap([]), "none"))
     captures = captures_table([good, damaged, empty])
-    lost = losses_table([good, damaged, empty])
+    lost = losses_table([good, damaged, empty], {})
     assert captures.schema.equals(CAPTURES)
     assert lost.schema.equals(LOSSES)
     assert captures["messages"].to_pylist() == [300, 299, 0]

@@ -12,6 +12,7 @@ from timeline_scene import Scene
 
 from forensics import vocabulary
 from forensics.capture.losses import REASONS
+from forensics.evidence.collector import Evidence
 from forensics.report import words
 from forensics.timeline import chain, findings, quote
 from forensics.timeline.moments import Moment
@@ -28,7 +29,9 @@ def _lost(reason: str, count: int) -> dict[str, object]:
 
 
 def test_every_loss_is_known_in_words() -> None:
-    assert set(REASONS) | {"unreadable"} == set(vocabulary.LOSSES)
+    behind = set(Evidence().skipped) | {"open-transactions", "outside-times"}
+    assert set(REASONS) | behind | {"unreadable"} == set(vocabulary.LOSSES)
+    assert behind < vocabulary.NOT_READ
     assert set(vocabulary.LOSSES) > vocabulary.NOT_READ
     assert {"tcp-not-reassembled", "ip-fragment", "link-type-unknown"} <= vocabulary.NOT_READ
     assert not {"file-cut", "packet-cut", "message-cut", "ip-malformed"} & vocabulary.NOT_READ
