@@ -23,7 +23,7 @@ def _schema(name: str, columns: list[tuple[str, Any, str]]) -> Any:
     In the long tables only columns whose line says what null means may hold one: the rest is
     written a tenth faster.
     """
-    long = name in ("transactions", "sightings")
+    long = name in ("transactions", "sightings", "unsigned")
     fields = [
         pa.field(column, kind, nullable="null" in doc or not long, metadata={"doc": doc})
         for column, kind, doc in columns
@@ -157,6 +157,28 @@ SIGHTINGS: Final = _schema(
     ],
 )
 
+UNSIGNED: Final = _schema(
+    "unsigned",
+    [
+        ("transaction", pa.uint64(), "transactions.transaction"),
+        ("time", _TIME, "of the response"),
+        ("capture", pa.uint16(), "input file of the response"),
+        ("frame", pa.uint32(), "of the response"),
+        ("place", pa.uint32(), "places.place of the responder"),
+        ("section", pa.uint8(), "vocabulary.Section: answer or authority"),
+        ("type", pa.uint16(), "of the RRset"),
+        ("owner", _TEXT, "lower case, presentation form; null: the transaction's qname"),
+        ("target", _TEXT, "of CNAME, DNAME, NS (first record); null: another type, or a loop"),
+        ("records", pa.uint16(), "records in the RRset"),
+        ("ttl", pa.uint32(), "of its first record as received, seconds"),
+        ("flags", pa.uint16(), "vocabulary.SightingFlag"),
+        ("serial", pa.uint32(), "SOA serial in the same response; 0: none"),
+    ],
+)
+"""An RRset in the answer or authority section of a response whose own OPT, or whose query, had DO,
+without an RRSIG that covers it in that section. Whether a signature was due is for validation/ to
+say: delegation NS and what lies in unsigned zones have none."""
+
 KEYS: Final = _schema(
     "keys",
     [
@@ -219,6 +241,7 @@ TABLES: Final = (
     ("places", PLACES),
     ("signatures", SIGNATURES),
     ("sightings", SIGHTINGS),
+    ("unsigned", UNSIGNED),
     ("keys", KEYS),
     ("checks", CHECKS),
     ("verdicts", VERDICTS),
