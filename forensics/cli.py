@@ -99,6 +99,18 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write the repo
 Figures = Annotated[
     bool, typer.Option(help="Draw the figures of report.md (the page has its own).")
 ]
+Timezone = Annotated[
+    str | None,
+    typer.Option(
+        "--timezone",
+        metavar="NAME",
+        help="Show this time zone's times beside UTC in the page, such as Europe/Berlin.",
+    ),
+]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print report.json to standard output instead of the summary."),
+]
 Strict = Annotated[
     bool,
     typer.Option(
@@ -162,6 +174,7 @@ def _options(
     end: str | None,
     zone: str | None,
     policy: str,
+    timezone: str | None = None,
 ) -> Options:
     """Join the options of a command to the pipeline's."""
     from forensics.pipeline import Options
@@ -175,6 +188,7 @@ def _options(
         end=_time(end, "--to"),
         zone=zone,
         policy=policy,
+        timezone=timezone,
     )
     options.check()
     return options
@@ -203,7 +217,9 @@ def analyze(
     to: To = None,
     zone: Zone = None,
     policy: Policy = "strict",
+    timezone: Timezone = None,
     figures: Figures = True,
+    as_json: AsJson = False,
     strict: Strict = False,
     exit_code: ExitCode = False,
     quiet: Quiet = False,
@@ -211,11 +227,11 @@ def analyze(
     """Read captures, revalidate every signature, and write the timeline report."""
     from forensics.pipeline import analyze as run
 
-    options = _options(trust_anchor, port, server, resolver, from_, to, zone, policy)
+    options = _options(trust_anchor, port, server, resolver, from_, to, zone, policy, timezone)
     say_if_compiling(quiet)
     with bar(quiet) as progress:
         outcome = run(captures, out, options, figures=figures, progress=progress)
-    _finish(outcome, out, strict=strict, exit_code=exit_code, quiet=quiet)
+    _finish(outcome, out, strict=strict, exit_code=exit_code, quiet=quiet, as_json=as_json)
 
 
 @app.command(epilog="Example: dns-forensics report archive --out report --zone de.")
@@ -228,7 +244,9 @@ def report(
     to: To = None,
     zone: Zone = None,
     policy: Policy = "strict",
+    timezone: Timezone = None,
     figures: Figures = True,
+    as_json: AsJson = False,
     strict: Strict = False,
     exit_code: ExitCode = False,
     quiet: Quiet = False,
@@ -236,18 +254,23 @@ def report(
     """Write the report of a dataset, without reading the packets again."""
     from forensics.pipeline import report_dataset
 
-    options = _options(trust_anchor, None, None, None, from_, to, zone, policy)
+    options = _options(trust_anchor, None, None, None, from_, to, zone, policy, timezone)
     say_if_compiling(quiet)
     outcome = report_dataset(dataset, out, options, figures=figures)
-    _finish(outcome, out, strict=strict, exit_code=exit_code, quiet=quiet)
+    _finish(outcome, out, strict=strict, exit_code=exit_code, quiet=quiet, as_json=as_json)
 
 
-def _finish(outcome: Any, out: Path, *, strict: bool, exit_code: bool, quiet: bool) -> None:
+def _finish(
+    outcome: Any, out: Path, *, strict: bool, exit_code: bool, quiet: bool, as_json: bool
+) -> None:
     """Print the answer, and leave with the exit status that the options ask for."""
+    from forensics.report.json import text_of
     from forensics.report.summary import render_summary
 
     report_errors(outcome.errors)
-    if not quiet:
+    if as_json:
+        typer.echo(text_of(outcome.report), nl=False)
+    elif not quiet:
         typer.echo(render_summary(outcome.report, colour=wants_colour(sys.stdout)))
         typer.echo(f"\nReport: {out / 'report.html'}")
     if exit_code and outcome.report["incidents"]:
@@ -284,6 +307,50 @@ def ingest(
         typer.echo(f"{counts['packets']:,} packets, {counts['messages']:,} messages")
         typer.echo(f"Dataset: {dataset}")
     if strict and outcome.damaged:
+        raise typer.Exit(EXIT_DAMAGED)
+
+
+@app.command(epilog="Example: dns-forensics verify report")
+def verify(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder that analyze, report or ingest has written.")
+    ],
+    *,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            "--inputs", help="Where the captures lie now; unless given: where they lay then."
+        ),
+    ] = None,
+    rerun: Annotated[
+        bool,
+        typer.Option(
+            "--rerun",
+            help="Analyse the inputs again with the same options, and compare every octet; from "
+            "the folder that the paths of the inputs were relative to.",
+        ),
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check a report against its manifest and its inputs; exit with 4 if something differs."""
+    from forensics.archive.verification import FAULTS, SAME
+    from forensics.archive.verification import verify as check
+    from forensics.terminal import plain_line
+
+    checked = list(check(folder, inputs))
+    if rerun:
+        from forensics.pipeline import reproduce
+
+        say_if_compiling(quiet)
+        checked += reproduce(folder, inputs)
+    faults = [one for one in checked if one.state in FAULTS]
+    for one in checked:
+        if one.state != SAME and not quiet:
+            typer.echo(plain_line(f"{one.state}: {one.role} {one.name}"))
+    if not quiet:
+        same = sum(one.state == SAME for one in checked)
+        typer.echo(f"{same} of {len(checked)} files are as the manifest names them.")
+    if faults:
         raise typer.Exit(EXIT_DAMAGED)
 
 

@@ -23,6 +23,7 @@ class Options:
         start, end: ns since 1970; what lies outside [start, end) is left out.
         zone: lower case or not; only this zone, those below it, and the chain above it.
         policy: name of the validator whose clock rules are used.
+        timezone: IANA name of a time zone whose times stand beside UTC in the page; None: UTC only.
     """
 
     trust_anchors: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class Options:
     end: int | None = None
     zone: str | None = None
     policy: str = "strict"
+    timezone: str | None = None
 
     def told(self) -> dict[str, Any]:
         """Give the options as report.json and the manifest state them."""
@@ -47,7 +49,33 @@ class Options:
             "to": None if self.end is None else rfc3339(self.end),
             "zone": self.zone,
             "policy": self.policy,
+            **({"timezone": self.timezone} if self.timezone else {}),
         }
+
+    @classmethod
+    def read(cls, told: dict[str, Any]) -> Options:
+        """Give back the options that `told` told.
+
+        Raises:
+            UsageError: they are not such.
+        """
+        anchors = told.get("trust_anchors")
+        try:
+            options = cls(
+                trust_anchors=() if anchors == "built-in" else tuple(map(str, anchors or ())),
+                ports=frozenset(int(port) for port in told.get("ports") or ()),
+                servers=frozenset(map(str, told.get("servers") or ())),
+                resolvers=frozenset(map(str, told.get("resolvers") or ())),
+                start=_instant(told.get("from")),
+                end=_instant(told.get("to")),
+                zone=told.get("zone"),
+                policy=str(told.get("policy", "strict")),
+                timezone=told.get("timezone"),
+            )
+        except (TypeError, ValueError):
+            raise UsageError("the options in the manifest cannot be read") from None
+        options.check()
+        return options
 
     def check(self) -> None:
         """Refuse options that no run could obey, before any work is done.
@@ -64,6 +92,7 @@ class Options:
         if self.policy not in POLICIES:
             known = ", ".join(POLICIES)
             raise UsageError(f"--policy {self.policy}: no such policy; there are {known}")
+        _check_timezone(self.timezone)
         for port in sorted(self.ports):
             if not 0 < port < PORTS:
                 raise UsageError(f"--port {port}: ports are 1 to {PORTS - 1}")
@@ -73,3 +102,31 @@ class Options:
                     ipaddress.ip_address(address)
                 except ValueError:
                     raise UsageError(f"{option} {address}: not an IP address") from None
+
+
+def _check_timezone(name: str | None) -> None:
+    """Refuse a time zone that this machine does not know.
+
+    Raises:
+        UsageError: no such zone.
+    """
+    if name is None:
+        return
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        raise UsageError(
+            f"--timezone {name}: no such time zone; write it like Europe/Berlin"
+        ) from None
+
+
+def _instant(text: Any) -> int | None:
+    """Read a time as `told` wrote it."""
+    from forensics.report.times import parse
+
+    time = parse(text)
+    if text is not None and time is None:
+        raise ValueError(text)
+    return time

@@ -24,6 +24,7 @@ __all__ = [
     "analyze",
     "ingest_dataset",
     "report_dataset",
+    "reproduce",
 ]
 
 INPUTS_NAMED = 4
@@ -121,6 +122,44 @@ def report_dataset(
         outcome.damaged = any(row["reason"] not in NOT_READ for row in outcome.report["losses"])
         _write(outcome.report, folder, figures=figures)
     return outcome
+
+
+def reproduce(folder: Path, inputs: Path | None = None) -> list[Any]:
+    """Analyse a report's inputs again with its options, and compare the octets of every file.
+
+    Args:
+        folder: a report that analyze has written.
+        inputs: where the inputs lie now; None: where they were named. Paths stand in a report, so
+            elsewhere they differ, and the report with them.
+
+    Returns:
+        archive.verification.Checked, one a file of the new report, its role `rerun`.
+
+    Raises:
+        UsageError: the folder is no report of captures.
+        NoInputError: no input can be read any more.
+    """
+    import tempfile
+
+    from forensics.archive.verification import Checked, read_manifest, verify
+
+    manifest = read_manifest(folder)
+    named = manifest.get("inputs")
+    if manifest.get("kind") != "report" or not isinstance(named, dict) or not named:
+        raise UsageError(f"{folder}: no report of captures; only such can be made again")
+    options = Options.read(manifest.get("options") or {})
+    paths = [path if inputs is None else str(inputs / Path(path).name) for path in named]
+    figures = any(name.startswith("figures/") for name in manifest["files"])
+    with tempfile.TemporaryDirectory(prefix="dns-forensics-") as made:
+        again = Path(made) / "report"
+        analyze(paths, again, options, figures=figures)
+        # The old manifest judges the new files.
+        (again / MARK).write_bytes((folder / MARK).read_bytes())
+        return [
+            Checked("rerun", one.name, one.state, one.expected, one.found)
+            for one in verify(again, inputs)
+            if one.role == "output"
+        ]
 
 
 def _unreadable(dataset: Path) -> tuple[InputError, ...]:

@@ -24,6 +24,13 @@ def wants_colour(stream: TextIO) -> bool:
     return stream.isatty()
 
 
+def plain_line(text: str) -> str:
+    """Make a text that names files safe to print."""
+    from forensics.report.summary import plain
+
+    return plain(text)
+
+
 def complain(message: str) -> None:
     """Print one clear line to standard error."""
     from forensics.report.summary import plain

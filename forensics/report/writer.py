@@ -12,6 +12,7 @@ from forensics.report.html import render_html
 from forensics.report.json import text_of
 from forensics.report.markdown import render_markdown
 from forensics.report.png import denser
+from forensics.report.timesketch import render_timeline
 
 PIXELS: Final = 1.5
 """Pixels of a PNG for each unit of the drawing: sharp on common displays, still fast to make."""
@@ -29,10 +30,16 @@ def _as_html(report: dict[str, Any], _: tuple[str, ...]) -> str:
     return render_html(report)
 
 
+def _as_timeline(report: dict[str, Any], _: tuple[str, ...]) -> str:
+    """Give timeline.jsonl."""
+    return render_timeline(report)
+
+
 WRITERS: Final[tuple[tuple[str, Writer], ...]] = (
     ("report.json", _as_json),
     ("report.html", _as_html),
     ("report.md", render_markdown),
+    ("timeline.jsonl", _as_timeline),
 )
 """Each file of a report, and what gives its text from the report and the names of its figures."""
 

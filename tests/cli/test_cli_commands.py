@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURE = ROOT / "captures" / "healthy-zsk-roll" / "capture.pcap.zst"
 ANCHOR = CAPTURE.with_name("trust-anchor.ds")
-COMMANDS = ("analyze", "report", "ingest", "transactions", "keys", "signatures")
+COMMANDS = ("analyze", "report", "ingest", "verify", "transactions", "keys", "signatures")
 
 
 def command(*words: str, **options) -> subprocess.CompletedProcess[str]:
@@ -206,3 +206,27 @@ def test_a_signal_leaves_nothing_behind(number, tmp_path) -> None:
         process.send_signal(number)
         assert process.wait(60) == 128 + number
     assert not list(tmp_path.iterdir())
+
+
+def test_a_report_verifies_until_it_is_touched_and_can_be_made_again(tmp_path) -> None:
+    out = tmp_path / "report"
+    made = command(
+        "analyze", CAPTURE.relative_to(ROOT), "--trust-anchor", ANCHOR.relative_to(ROOT),
+        "--timezone", "Europe/Berlin", "--no-figures", "--json", "-o", out,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout) == json.loads((out / "report.json").read_text())
+    assert json.loads(made.stdout)["options"]["timezone"] == "Europe/Berlin"
+    again = command("verify", out, "--rerun")
+    assert again.returncode == 0, again.stdout + again.stderr
+    (out / "report.md").write_text("changed", encoding="utf-8")
+    touched = command("verify", out)
+    assert touched.returncode == 4
+    assert "changed: output report.md" in touched.stdout
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Town", "../../etc/passwd", ""])
+def test_an_unknown_time_zone_is_refused_before_any_work(zone) -> None:
+    refused = command("analyze", CAPTURE, "--timezone", zone)
+    assert refused.returncode == 2
+    assert "--timezone" in refused.stderr
