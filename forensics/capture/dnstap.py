@@ -18,6 +18,7 @@ from forensics.capture.containers import Stream
 from forensics.capture.facts import CaptureFacts
 from forensics.capture.frames import ABSURD, FULL, MORE, Rows, resynchronise, walk
 from forensics.capture.losses import SENTENCES, Reason, new_tally
+from forensics.capture.repeats import Repeats
 from forensics.wire.blocks import MessageBlock
 
 NAME: Final = "dnstap"
@@ -61,12 +62,13 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
     """Read every frame of a dnstap stream; yield a block for each window, perhaps an empty one."""
     del ports  # dnstap holds nothing but DNS
     identities = _Identities()
+    repeats = Repeats()
     at = 0
     while True:
         octets = stream.octets
         rows = Rows.empty(min(limits.BLOCK_MESSAGES, (len(octets) - at) // 8 + 2))
         tally = new_tally()
-        count, frames, other, reached, ended, _ = walk(
+        count, frames, other, repeated, reached, ended, _ = walk(
             octets,
             at,
             facts.packets + 1,
@@ -88,12 +90,15 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
             identities.hashes,
             identities.spans,
             identities.octets,
+            repeats.keys,
+            repeats.times,
             tally,
         )
         _count_losses(facts, tally, stream.base)
         facts.packets += frames
         facts.messages += count
         facts.other += other
+        facts.duplicates += repeated
         block = _block(octets, rows, count, facts.number, identities.decode())
         facts.saw_times(block.time)
         yield block

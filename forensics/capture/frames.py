@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from forensics import limits
 from forensics.capture.integers import AHEAD, be32, fetch, int64, le32
 from forensics.capture.losses import Reason
+from forensics.capture.repeats import is_repeat
 from forensics.wire.jit import kernel
 
 MORE: Final = 0
@@ -245,14 +246,17 @@ def walk(
     hashes: Any,
     spans: Any,
     kept: Any,
+    repeat_keys: Any,
+    repeat_times: Any,
     tally: Any,
-) -> tuple[int, int, int, int, int, int]:
+) -> tuple[int, int, int, int, int, int, int]:
     """Walk frames from offset `at`.
 
-    Return (messages, data frames, frames without a message, offset reached, `MORE`, `FULL` or
-    `ABSURD`, a number without meaning). Out: the columns of `Rows`. State: the identities known
-    so far (known int64 (1), hashes int64, spans int64 (n, 2), kept uint8). tally int64 (reasons,
-    4): losses as count, octets, and offset and frame of the first.
+    Return (messages, data frames, frames without a message, queries left out because another
+    frame held them, offset reached, `MORE`, `FULL` or `ABSURD`, a number without meaning). Out:
+    the columns of `Rows`. State: the identities known so far (known int64 (1), hashes int64, spans
+    int64 (n, 2), kept uint8) and what `repeats.is_repeat` needs. tally int64 (reasons, 4): losses
+    as count, octets, and offset and frame of the first.
     """
     outer = np.empty(16, np.int64)
     outer_size = np.empty(16, np.int64)
@@ -261,6 +265,7 @@ def walk(
     count = 0
     frames = 0
     other = 0
+    repeated = 0
     who = int64(-1)
     end = len(octets)
     ahead = at
@@ -333,7 +338,7 @@ def walk(
         answered = _time_of(value, size, 12, 13)
         if asked == 0 and answered == 0:
             _lose(tally, _NO_TIME, 0, begin, number)
-        before = count
+        before = count + repeated
         short = False
         for answer in range(2):
             field = 14 if answer else 10
@@ -342,6 +347,26 @@ def walk(
             if size[field] < 12:
                 short = True
                 continue
+            initiator = value[6] & 0xFFFF if size[6] == -2 else 0
+            if answer == 0:
+                context = (value[1] + 1) >> 1 | (value[3] & 0xFF) << 8 | initiator << 16
+                context |= (mine + 1) << 32
+                beside = value[1] & 1 == 0
+                if is_repeat(
+                    octets,
+                    value[10],
+                    size[10],
+                    context,
+                    value[4],
+                    size[4],
+                    beside,
+                    asked,
+                    answered,
+                    repeat_keys,
+                    repeat_times,
+                ):
+                    repeated += 1
+                    continue
             start[count] = value[field]
             length[count] = size[field]
             frame[count] = number
@@ -350,7 +375,6 @@ def walk(
             kind[count] = ((value[1] - 1) & -2) + 1 + answer
             protocol = value[3] if size[3] == -2 else 1
             transport[count] = protocol - 1 if 1 <= protocol <= 7 else 0
-            initiator = value[6] & 0xFFFF if size[6] == -2 else 0
             responder = value[7] & 0xFFFF if size[7] == -2 else 0
             if answer:
                 time[count] = answered or asked
@@ -367,12 +391,12 @@ def walk(
                 _put_address(octets, value[4], size[4], source, count)
                 _put_address(octets, value[5], size[5], destination, count)
             count += 1
-        if count == before:
+        if count + repeated == before:
             if short:
                 _lose(tally, _SHORT, held, begin, number)
             else:
                 other += 1
-    return count, frames, other, at, state, touched
+    return count, frames, other, repeated, at, state, touched
 
 
 @kernel

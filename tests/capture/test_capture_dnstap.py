@@ -299,3 +299,41 @@ def test_any_octets_as_a_frame(tmp_path, octets):
     facts, rows = of(tmp_path, stream([octets, good] if octets else [good]))
     assert rows[-1].octets == query()
     assert facts.packets == (2 if octets else 1)
+
+
+WHEN = ("query_time_sec", "query_time_nsec")
+UNTIMED = {name: value for name, value in CLIENT.items() if name not in WHEN}
+ANSWER = {"response_time_sec": T0 // 10**9, "response_time_nsec": 9_000_000}
+
+
+@pytest.mark.parametrize(
+    ("order", "asker"),
+    [(1, CLIENT), (-1, CLIENT), (1, UNTIMED)],
+    ids=["query first", "response first", "response without query time"],
+)
+def test_query_beside_its_response_and_in_its_own_frame_counts_once(tmp_path, order, asker):
+    own = frame(type=5, query_message=query(), **CLIENT)
+    both = frame(type=6, query_message=query(), response_message=response(), **asker, **ANSWER)
+    facts, rows = of(tmp_path, stream([own, both][::order]))
+    assert sorted(row.kind for row in rows) == [5, 6]
+    assert (facts.packets, facts.messages, facts.duplicates, facts.other) == (2, 2, 1, 0)
+
+
+def test_queries_sent_again_are_no_repeats(tmp_path):
+    """Retransmissions, each with a response frame that names its own query time."""
+    frames = []
+    for second in (1, 2, 3):
+        when = {**UNTIMED, "query_time_sec": second}
+        frames.append(frame(type=5, query_message=query(), **when))
+    for second in (1, 2, 3):
+        when = {**UNTIMED, "query_time_sec": second, **ANSWER}
+        frames.append(frame(type=6, query_message=query(), response_message=response(), **when))
+    facts, rows = of(tmp_path, stream(frames), 400)
+    assert [row.kind for row in rows] == [5, 5, 5, 6, 6, 6]
+    assert facts.duplicates == 3
+    # The same octets from another port are another query.
+    other = frame(type=6, query_message=query(), **{**CLIENT, "query_port": 40001, **ANSWER})
+    first = frame(type=5, query_message=query(), **CLIENT)
+    assert len(of(tmp_path, stream([first, other]))[1]) == 2
+    # And two frames of one kind are two queries, as the server says.
+    assert len(of(tmp_path, stream([first, first]))[1]) == 2
