@@ -172,6 +172,21 @@ JUDGE_WORK: Final = 5_000_000
 """Comparisons of key set sightings spent on one zone, some seconds. An honest zone with 200 places
 in the middle of a roll needs some ten thousand; what is left then counts as `limit-reached`."""
 
+NSEC3_ITERATIONS: Final = 150
+"""NSEC3 iterations beyond which a zone counts as insecure (RFC 9276 3.2): what the most patient
+validators accept (Unbound 150; BIND 9.20 50). Bounds the cost of a hash."""
+
+NSEC3_HASHES: Final = 600
+"""NSEC3 hashes computed for one proof, as in PowerDNS. A name of 34 labels (ip6.arpa) needs about
+70 for each parameter set; with the iterations above 600 cost 50 ms (CVE-2023-50868)."""
+
+NSEC3_HASHES_KEPT: Final = 2**14
+"""NSEC3 hashes remembered: ancestors and wildcards are asked again and again. Some 300 octets."""
+
+DENIERS: Final = 64
+"""NSEC and NSEC3 records of one response that a proof is sought in. A proof needs three; responses
+that follow CNAMEs need three a step."""
+
 ANCHOR_FILE_OCTETS: Final = 2**22
 """Longest file of trust anchors read. The root's has some thousand octets."""
 
