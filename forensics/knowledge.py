@@ -20,6 +20,9 @@ ALWAYS: Final = -(2**63)
 FOREVER: Final = 2**63 - 1
 """ns; the end of what has no known end: above every time that is judged."""
 
+NOTHING: Final = -1
+"""The item of a track's run that showed no RRset at all: the answer was NODATA."""
+
 FLAG_ZONE: Final = 0x0100
 """The Zone Key bit of a DNSKEY's flags (RFC 4034 2.1.1)."""
 FLAG_REVOKE: Final = 0x0080
@@ -168,6 +171,11 @@ class Key:
         """Whether the REVOKE bit is set."""
         return bool(self.flags & FLAG_REVOKE)
 
+    def unrevoked(self) -> Key:
+        """The same key as it was before its REVOKE bit was set."""
+        flags = (self.flags & ~FLAG_REVOKE).to_bytes(2, "big")
+        return Key(self.zone, flags + self.rdata[2:], self.supplied)
+
     @property
     def is_zone_key(self) -> bool:
         """Whether the Zone Key bit is set."""
@@ -233,6 +241,8 @@ class ZoneKeys:
         delegated: runs of DS RRsets.
         by_resolver: the runs come from resolvers, as no authority was seen with this RRset.
         dropped_from: ns; runs from this instant on were more than limits.TRACK_RUNS and left out.
+        absent: runs of answers that the zone has no DNSKEY RRset.
+        undelegated: runs of answers that the parent has no DS RRset for it.
     """
 
     zone: str
@@ -243,6 +253,8 @@ class ZoneKeys:
     delegated: Track = field(default_factory=Track)
     by_resolver: bool = False
     dropped_from: int = FOREVER
+    absent: Track = field(default_factory=Track)
+    undelegated: Track = field(default_factory=Track)
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,10 @@ BURST: Final = 5 * SECOND
 """A DNSKEY exchange with the same server within this time of a signature's sighting counts as
 *the key set in the same burst of exchanges* (DESIGN section 4)."""
 
+KEY_EXCHANGES: Final = 2**17
+"""Answers without keys, and failed attempts to fetch keys, that are held: resolvers of a whole
+country ask for one zone's keys that often in a day. About 300 octets each."""
+
 CHAIN_DEPTH: Final = 32
 """Zones between a name and the root that a chain is followed through. 127 labels are possible;
 the deepest honest signed chains (ip6.arpa) have fewer than 20 cuts."""

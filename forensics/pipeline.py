@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,8 @@ def _report(
     new_tables: Path | None = None,
 ) -> dict[str, Any]:
     """From stored tables to the contents of report.json; writes checks and verdicts beside them."""
+    import pyarrow as pa
+
     from forensics.archive.tables import iter_batches, read_table, write_table
     from forensics.keyring import view
     from forensics.scope import Scope
@@ -248,6 +251,7 @@ def _report(
     from forensics.timeline.evidence import Evidence
     from forensics.timeline.story import tell
     from forensics.validation.judge import judge
+    from forensics.validation.keyless import read as keyless_answers
     from forensics.validation.pairs import sighting_pairs
     from forensics.validation.policy import POLICIES
     from forensics.validation.strays import contested, marked, undisputed
@@ -271,15 +275,24 @@ def _report(
     def transactions() -> Iterator[Any]:
         return scope.transactions(iter_batches(tables, "transactions"))
 
+    def all_transactions() -> Iterator[Any]:
+        return Scope(None, options.start, options.end).transactions(
+            iter_batches(tables, "transactions")
+        )
+
     pairs = sighting_pairs(sightings(), places)
+    anchored = {anchor.zone for anchor in anchors}
+    keyless = keyless_answers(all_transactions, sightings, signatures, anchored, places, disputed)
     judgement = judge(
         signatures,
         pairs,
-        view.build(keys, places),
+        view.build(keys, places, [row[:4] for row in keyless.absences], keyless.shown),
         places,
         anchors,
         POLICIES[options.policy],
+        keyless=keyless,
     )
+    subjects = judgement.subjects
     for name, table in (("checks", judgement.checks), ("verdicts", judgement.verdicts)):
         write_table(new_tables or tables, name, table)
     story = tell(
@@ -287,12 +300,18 @@ def _report(
             captures=captures,
             losses=losses,
             places=places,
-            signatures=signatures,
+            signatures=(
+                pa.concat_tables([signatures, subjects.signatures]) if subjects else signatures
+            ),
             keys=keys,
             checks=judgement.checks,
             verdicts=judgement.verdicts,
             transactions=transactions,
-            sightings=sightings,
+            sightings=(
+                (lambda: chain(sightings(), subjects.sightings.to_batches()))
+                if subjects
+                else sightings
+            ),
             notes=_notes(judgement.notes, places),
             weigh=weigh,
         )

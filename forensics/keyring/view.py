@@ -6,24 +6,35 @@ never seen from an authority, the resolvers' answers stand in for it, and say so
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from forensics.knowledge import FOREVER, DelegationSigner, Key, Track, ZoneKeys
+from forensics.knowledge import FOREVER, NOTHING, DelegationSigner, Key, Track, ZoneKeys
 from forensics.limits import SECOND, TRACK_RUNS
 from forensics.vocabulary import TYPE_DNSKEY, TYPE_DS
 
 _Run = tuple[int, int, int, int, tuple[bytes, ...]]
 
 
-def build(keys: Any, places: Any) -> dict[str, ZoneKeys]:
+def build(
+    keys: Any,
+    places: Any,
+    absences: Iterable[tuple[str, int, int, int]] = (),
+    shown: Mapping[tuple[str, int, int], Sequence[int]] = MappingProxyType({}),
+) -> dict[str, ZoneKeys]:
     """Return what is known of the keys of each zone.
 
     Args:
         keys: schemas.KEYS, in any order; supplied keys are rows without place and times.
         places: schemas.PLACES.
+        absences: (zone, type, place, ns) of answers that a zone has no RRset of this type.
+        shown: ns, sorted: when such RRsets were seen at other times, by zone, type and place.
     """
     resolvers = {
         number
@@ -54,8 +65,11 @@ def build(keys: Any, places: Any) -> dict[str, ZoneKeys]:
             continue
         run = (first, max(first, last), place, (ttl or 0) * SECOND, content)
         observed[zone, kind, place in resolvers].append(run)
-    zones = {key[0] for key in observed} | {key[0] for key in supplied}
-    return {zone: _zone(zone, observed, supplied) for zone in sorted(zones)}
+    missing: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+    for zone, kind, place, time in absences:
+        missing[zone, kind].append((place, time))
+    zones = {key[0] for key in observed} | {key[0] for key in (*supplied, *missing)}
+    return {zone: _zone(zone, observed, supplied, missing, shown) for zone in sorted(zones)}
 
 
 def _nanoseconds(column: Any) -> list[int | None]:
@@ -69,14 +83,20 @@ def _zone(
     zone: str,
     observed: dict[tuple[str, int, bool], list[_Run]],
     supplied: dict[tuple[str, int], list[tuple[bytes, ...]]],
+    missing: dict[tuple[str, int], list[tuple[int, int]]],
+    shown: Mapping[tuple[str, int, int], Sequence[int]],
 ) -> ZoneKeys:
     """Gather one zone: authorities' runs, else the resolvers'."""
     authorities = observed.get((zone, TYPE_DNSKEY, False), [])
     dnskey = authorities or observed.get((zone, TYPE_DNSKEY, True), [])
     by_resolver = bool(dnskey) and not authorities
     ds = observed.get((zone, TYPE_DS, False)) or observed.get((zone, TYPE_DS, True), [])
+    dnskey, absent = _parted((zone, TYPE_DNSKEY), dnskey, missing, shown)
+    ds, undelegated = _parted((zone, TYPE_DS), ds, missing, shown)
     dnskey, dropped_keys = _within_limit(dnskey)
     ds, dropped_ds = _within_limit(ds)
+    absent, dropped_absent = _within_limit(absent)
+    undelegated, dropped_undelegated = _within_limit(undelegated)
     given = {rdata for content in supplied.get((zone, TYPE_DNSKEY), ()) for rdata in content}
     # Resolvers' keys are tried too, even where authorities' runs decide what was published.
     seen = {
@@ -100,8 +120,64 @@ def _zone(
         published=_track(dnskey, key_contents),
         delegated=_track(ds, ds_contents),
         by_resolver=by_resolver,
-        dropped_from=min(dropped_keys, dropped_ds),
+        dropped_from=min(dropped_keys, dropped_ds, dropped_absent, dropped_undelegated),
+        absent=_empty_track(absent),
+        undelegated=_empty_track(undelegated),
     )
+
+
+def _parted(
+    which: tuple[str, int],
+    runs: list[_Run],
+    missing: dict[tuple[str, int], list[tuple[int, int]]],
+    shown: Mapping[tuple[str, int, int], Sequence[int]],
+) -> tuple[list[_Run], list[_Run]]:
+    """Join answers without the RRset to runs, and part its own runs where they lie within.
+
+    Args:
+        which: zone and type.
+        runs: of this RRset.
+        missing: (place, ns) of answers without the RRset, by zone and type.
+        shown: as in `build`.
+    """
+    by_place: dict[int, list[int]] = defaultdict(list)
+    for place, time in missing.get(which, ()):
+        by_place[place].append(time)
+    whole: list[_Run] = []
+    edges: dict[int, set[int]] = defaultdict(set)
+    for run in runs:
+        first, last, place = run[:3]
+        times = sorted(by_place.get(place, ()))
+        inside = times[bisect_right(times, first) : bisect_left(times, last)]
+        seen = {first, last}
+        if inside:
+            seen.update(t for t in shown.get((*which, place), ()) if first < t < last)
+        edges[place] |= seen
+        begin = first
+        ordered = sorted(seen)
+        for at, sighted in enumerate(ordered):
+            following = ordered[at + 1] if at + 1 < len(ordered) else None
+            if following is None or bisect_right(inside, sighted) < bisect_left(inside, following):
+                whole.append((begin, sighted, *run[2:]))
+                begin = sighted if following is None else following
+    empty: list[_Run] = []
+    for place, gathered in sorted(by_place.items()):
+        times, held = sorted(gathered), sorted(edges[place])
+        begin = end = times[0]
+        for time in times[1:]:
+            # What was shown between two answers without the RRset parts them.
+            if bisect_right(held, end) < bisect_left(held, time):
+                empty.append((begin, end, place, 0, ()))
+                begin = time
+            end = time
+        empty.append((begin, end, place, 0, ()))
+    return whole, empty
+
+
+def _empty_track(runs: list[_Run]) -> Track:
+    """Lay out runs of answers without the RRset; they have the item NOTHING."""
+    track = _track(runs, [()])
+    return replace(track, item=np.full(len(track), NOTHING, np.int64))
 
 
 def _within_limit(runs: list[_Run]) -> tuple[list[_Run], int]:

@@ -211,7 +211,9 @@ def _bad_signatures(
     chosen &= integers(table["end"]) > brackets.first_bad.time
     found = np.unique(integers(table["signature"])[chosen])
     found = found[found < len(catalog.signer)]
-    return [int(number) for number in found[np.isin(catalog.signer[found], case.signers)]]
+    # Subjects that are no signatures have algorithm 0.
+    found = found[(catalog.algorithm[found] != 0) & np.isin(catalog.signer[found], case.signers)]
+    return [int(number) for number in found]
 
 
 def _made_by(evidence: Evidence, signatures: Sequence[int]) -> dict[int, set[str]]:
@@ -291,7 +293,12 @@ def happenings(
         for (tag, algorithm), (moment, place) in ordered[1:]
     ]
     good, bad = brackets.first_good, brackets.last_bad
-    if good is not None and catalog.inception[good.signature] > catalog.inception[bad.signature]:
+    signed = catalog.algorithm[bad.signature] != 0
+    if (
+        good is not None
+        and signed
+        and catalog.inception[good.signature] > catalog.inception[bad.signature]
+    ):
         detail = f"new signatures by key tag {int(catalog.tag[good.signature])} that hold"
         found.append(Happening(good, "resigned", detail, -1, bad))
     return sorted(found, key=lambda row: (row.moment, row.event, row.detail))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from forensics.knowledge import DelegationSigner, ZoneKeys
+from forensics.knowledge import NOTHING, DelegationSigner, ZoneKeys
 from forensics.limits import CHAIN_DEPTH
 from forensics.validation.nearby import (
     Event,
@@ -20,6 +20,8 @@ from forensics.validation.nearby import (
     Run,
     at_place,
     current,
+    is_held,
+    merged,
     outcome,
     possible,
     rows_of,
@@ -71,6 +73,24 @@ class Chain:
             self._links[key] = self._link(zone, place)
         return self._links[key]
 
+    def in_force(self, zone: str, t: int) -> bool:
+        """Whether a usable DS of the zone, or an anchor, is known to be in force at t."""
+        known, trust = self.trust.zones.get(zone), self.trust
+        if known is None:
+            return False
+        anchored, held = trust.trusted(zone, t)
+        if not anchored:
+            parent = trust.parent(zone)
+            if parent is not None and at(self.link(parent), t).kind not in {"secure", "open"}:
+                return False
+            rows = rows_of(merged(known.delegated, known.undelegated))
+            items = possible(rows, t, single=False)
+            is_certain = items.is_known and NOTHING not in items.items
+            held = tuple(known.delegations[i] for i in items.items if i != NOTHING)
+            if not held or not (is_certain or is_held(rows, t)):
+                return False
+        return all(trust.usable(content, t) for content in held)
+
     def depth(self, zone: str) -> int:
         """Return how many zones lie above this one in its chain, as far as they are known."""
         count, above = 0, self.trust.parent(zone)
@@ -90,11 +110,12 @@ class Chain:
         above: Steps[Link] = ((self.trust.low, OPEN),)
         if parent is not None:
             above = self.link(parent)
+        published = merged(known.published, known.absent)
+        delegated = merged(known.delegated, known.undelegated)
         seen = sum(len(c.seen) for c in (*self.trust.over_keys.get(zone, ()), *carriers))
-        if not self._spend(zone, len(known.published) + len(known.delegated) + seen):
+        if not self._spend(zone, len(published) + len(delegated) + seen):
             return self._exhausted(zone)
         delegation_events = self.trust.delegation_events(zone)
-        published, delegated = known.published, known.delegated
         if place != EVERYWHERE:
             published = at_place(published, place)
         cuts = set(starts(above))
@@ -190,8 +211,13 @@ class _Instant:
             if bad is not None and bad.reason:
                 return Link("broken", bad.reason, False, bad.zone)
             items = possible(self.delegated, t, single=False)
-            sets = tuple(self.known.delegations[i] for i in items.items)
-            delegations = Possible(sets, items.is_known, items.is_firm)
+            shown_sets = [i for i in items.items if i != NOTHING]
+            if not shown_sets:
+                return OPEN  # the parent answers that there is no DS
+            # Where the parent may have had none, no DS is known to be in force.
+            certain = items.is_known and len(shown_sets) == len(items.items)
+            sets = tuple(self.known.delegations[i] for i in shown_sets)
+            delegations = Possible(sets, certain, items.is_firm)
         usable = [trust.usable(d, t) for d in delegations.items]
         if delegations.is_known and usable and not any(usable):
             by_digest = any(
@@ -199,17 +225,22 @@ class _Instant:
             )
             reason = "ds-digest-unsupported" if by_digest else "algorithm-unsupported"
             return Link("insecure", reason, False, zone)
-        key_sets = [self.known.key_sets[i] for i in keys.items]
+        key_sets = [self.known.key_sets[i] for i in keys.items if i != NOTHING]
+        certain = keys.is_known and delegations.is_known and all(usable)
+        weak = self.known.by_resolver or (not single and not keys.is_firm)
         if not key_sets:
+            # Whatever the parent shows later: caches hold the DS that was seen within its TTL.
+            held_now = anchored or certain or is_held(self.delegated, t)
+            if keys.items and keys.is_known and all(usable) and held_now:
+                return Link("broken", "dnskey-absent", weak, zone)
             return OPEN
         matched = trust.matching(zone, usable, key_sets)
         if not matched:
-            if not (keys.is_known and delegations.is_known) or not all(usable):
+            if not certain:
                 return OPEN
             if anchored and trust.matching(zone, [trust.anchors[zone]], key_sets):
                 return OPEN  # an anchor out of its dates: a question of clocks, not an outage
-            weak = self.known.by_resolver or (not single and not keys.is_firm)
-            return Link("broken", "ds-mismatch", weak, zone)
+            return Link("broken", trust.mismatch(zone, usable, key_sets), weak, zone)
         signing = trust.matching(zone, usable, self.known.key_sets)
         shown = outcome(trust.key_events(zone, self.place, signing), t, self.ttl)
         if shown is not None and shown.reason:
@@ -236,10 +267,12 @@ class _Instant:
             held = tuple(
                 self.known.delegations[i]
                 for i in current(self.delegated, t)
-                if _octets(self.known.delegations[i]) in signed
+                if i != NOTHING and _octets(self.known.delegations[i]) in signed
             )
         usable = [trust.usable(d, t) for d in held]
         for item in current(self.published, t):
+            if item == NOTHING:
+                continue
             key_set = self.known.key_sets[item]
             matched = trust.matching(zone, usable, [key_set])
             records = frozenset(self.known.keys[k].rdata for k in key_set)

@@ -18,7 +18,9 @@ from forensics.validation.bench import Bench
 from forensics.validation.checks import check
 from forensics.validation.clock import clock_notes
 from forensics.validation.intervals import write
+from forensics.validation.keyless import Keyless
 from forensics.validation.policy import POLICIES, Policy
+from forensics.validation.subjects import Subjects, judge_keyless
 from forensics.validation.validity import validity
 
 
@@ -30,11 +32,13 @@ class Judgement:
         checks: schemas.CHECKS.
         verdicts: schemas.VERDICTS, in order of signature, place and start.
         notes: what the report must say besides.
+        subjects: verdicts' subjects that are no signatures, None: there were none.
     """
 
     checks: Any
     verdicts: Any
     notes: list[Note]
+    subjects: Subjects | None = None
 
 
 def judge(
@@ -45,6 +49,7 @@ def judge(
     anchors: Iterable[Anchor],
     policy: Policy = POLICIES["strict"],
     window: tuple[int, int] | None = None,
+    keyless: Keyless | None = None,
 ) -> Judgement:
     """Judge every signature at every place and time that it was seen at.
 
@@ -56,7 +61,10 @@ def judge(
         anchors: trust anchors.
         policy: what the validator accepts; `strict` judges evidence.
         window: ns, (first, last): the time of the capture; None: that of the sightings.
+        keyless: answers to key queries that held no keys.
     """
+    import pyarrow as pa
+
     signatures = signatures.combine_chunks()
     checked = check(signatures, keys)
     order = np.lexsort((pairs.last, pairs.first, pairs.place, pairs.signature))
@@ -72,6 +80,10 @@ def judge(
         return Judgement(checked.table, write(signatures, None), [])
     low = min(int(pairs.first.min()), window[0] if window else FOREVER)
     high = max(int(pairs.last.max()), window[1] if window else ALWAYS)
+    if keyless is not None:
+        times = [row.time for row in keyless.absences]
+        times += [a.time for failure in keyless.failures for a in failure.attempts]
+        low, high = min([low, *times]), max([high, *times])
     resolver = [
         place
         for place, role in zip(places["place"].to_pylist(), places["role"].to_pylist(), strict=True)
@@ -109,7 +121,17 @@ def judge(
         Note("limit", name, sentence=f"More signatures and keys of {name} fit than are tried.")
         for name in skipped
     ]
-    return Judgement(checked.table, verdicts, notes)
+    if keyless is None or not (keyless.absences or keyless.failures or keyless.is_cut):
+        return Judgement(checked.table, verdicts, notes)
+    subjects = judge_keyless(keyless, bench.chain, _following(signatures))
+    verdicts = pa.concat_tables([verdicts, subjects.verdicts]).combine_chunks()
+    return Judgement(checked.table, verdicts, [*notes, *subjects.notes], subjects)
+
+
+def _following(signatures: Any) -> int:
+    """Return the number behind those of the signatures."""
+    numbers = signatures["signature"].to_numpy()
+    return int(numbers.max()) + 1 if len(numbers) else 0
 
 
 _PAIR_FIELDS: Final = ("signature", "place", "first", "last", "count")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from forensics.knowledge import Track
+import numpy as np
+
+from forensics.knowledge import NOTHING, Track
 from forensics.limits import BURST
 
 Run = tuple[int, int, int, int]
@@ -49,6 +51,12 @@ def rows_of(track: Track) -> list[Run]:
     )
 
 
+def merged(*tracks: Track) -> Track:
+    """Return the runs of several tracks as one."""
+    names = ("place", "first", "last", "ttl", "item")
+    return Track(*(np.concatenate([getattr(t, name) for t in tracks]) for name in names))
+
+
 def at_place(track: Track, place: int) -> Track:
     """Return the runs at one place; all runs where it has none of its own."""
     chosen = track.place == place
@@ -85,6 +93,15 @@ def possible(rows: list[Run], t: int, *, single: bool) -> Possible:
     firm = bool(covering or (before and after))
     items = tuple(sorted({*covering, *before, *after}))
     return Possible(items, firm or fresh, firm)
+
+
+def is_held(rows: list[Run], t: int) -> bool:
+    """Whether caches hold the RRset at t: it is what was seen last, and its TTL has not run out."""
+    latest = max((min(row[1], t) for row in rows if row[0] <= t), default=None)
+    if latest is None:
+        return False
+    last = [row for row in rows if row[0] <= t and min(row[1], t) == latest]
+    return all(row[3] != NOTHING and t - latest <= row[2] for row in last)
 
 
 def current(rows: list[Run], t: int) -> list[int]:

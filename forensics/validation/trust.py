@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from forensics.knowledge import (
     Anchor,
@@ -22,6 +23,8 @@ from forensics.validation.policy import Policy
 from forensics.validation.published import EVERYWHERE
 from forensics.validation.steps import State, Steps
 from forensics.vocabulary import TYPE_DNSKEY, Status
+
+_SHA1: Final = 1
 
 _Match = tuple[str, frozenset[DelegationSigner | Anchor], frozenset[int]]
 
@@ -153,6 +156,7 @@ class Trust:
         if zone not in self._own:
             known = self.zones.get(zone)
             places = set(known.published.place.tolist()) if known else set()
+            places.update(known.absent.place.tolist() if known else ())
             carriers = self.over_keys.get(zone, [])
             places.update(seen[0] for carrier in carriers for seen in carrier.seen)
             if self.is_uniform(zone):
@@ -182,6 +186,8 @@ class Trust:
             return True
         if len(known.key_sets) > 1 or len(known.delegations) > 1:
             return False
+        if len(known.absent) or len(known.undelegated):
+            return False
         matched = self.matching(zone, self.trusted(zone, self.low)[1], known.key_sets)
         if not matched or self.trusted(zone, self.low) != self.trusted(zone, self.high):
             return False
@@ -200,12 +206,17 @@ class Trust:
         return False, known.delegations if known else ()
 
     def usable(self, delegations: Iterable[DelegationSigner], t: int) -> list[DelegationSigner]:
-        """Return the DS records whose algorithm and digest type count at t."""
-        return [
+        """Return the DS records whose algorithm and digest type count at t.
+
+        SHA-1 digests are ignored beside others (RFC 4509 3).
+        """
+        found = [
             d
             for d in delegations
             if d.digest_type in self.policy.digests and self.policy.supports(d.algorithm, t)
         ]
+        stronger = [d for d in found if d.digest_type != _SHA1]
+        return stronger or found
 
     def matching(
         self,
@@ -225,6 +236,25 @@ class Trust:
                 if any(keys[k].matches(d) for d in wanted) and not keys[k].is_revoked
             )
         return self._matched[memo]
+
+    def mismatch(
+        self,
+        zone: str,
+        delegations: Iterable[Iterable[DelegationSigner]],
+        key_sets: Iterable[frozenset[int]],
+    ) -> str:
+        """Name why no key of the sets matches any of the DS records: the reason's code.
+
+        The key may be there and revoked (RFC 5011 2.1): with the bit set its digest is another.
+        """
+        wanted = [d for content in delegations for d in content]
+        for index in sorted(frozenset().union(*key_sets)):
+            key = self.zones[zone].keys[index]
+            if key.is_revoked and any(
+                form.matches(d) for form in (key, key.unrevoked()) for d in wanted
+            ):
+                return "key-revoked"
+        return "ds-mismatch"
 
     def key_events(self, zone: str, place: int, matched: frozenset[int]) -> list[Event]:
         """Return when the DNSKEY RRset was shown with a good signature by a matched key, or not.

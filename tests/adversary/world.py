@@ -506,9 +506,14 @@ class World:
             name = aliases[-1][0].target.to_text()
         self.send(when + 0.03 + self.random.random() / 50, resolver, 53, client, port, reply)
 
+    def _vouched(self, when: float, zone: str) -> bool:
+        """Whether the parent has a DS for the zone: then a validator asks for its keys."""
+        above = self.parent(zone)
+        return above is not None and bool(dict(self.state(above, when).children).get(zone))
+
     def _descend(self, when: float, resolver: str, zone: str) -> None:
         """Referrals and keys from the root down, as far as they are not held."""
-        if self.ask_keys(when) and self.state(zone, when).signed:
+        if self.ask_keys(when) and (self.state(zone, when).signed or self._vouched(when, zone)):
             self.cached(when, resolver, zone, zone, "DNSKEY")
         above = self.parent(zone)
         if above is not None:

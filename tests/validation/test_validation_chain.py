@@ -102,11 +102,19 @@ def test_below_a_broken_zone_everything_names_that_zone() -> None:
 
 
 def test_one_matching_ds_of_several_suffices() -> None:
-    for kinds in (("SHA1", "SHA256"), ("SHA256", "SHA384"), ("SHA384",), ("SHA1",)):
+    for kinds in (("SHA1", "SHA256"), ("SHA256", "SHA384"), ("SHA384",)):
         records = [KSK.ds(kind) for kind in kinds] + [OTHER_KSK.ds()]
         world = chained(ds=records)
         signature = data(world)
         assert said(world.judge(ANCHORS), signature, 5, 1) == ("secure", "none")
+
+
+def test_sha1_digests_count_alone_and_are_ignored_beside_others() -> None:
+    """RFC 4509 3; RFC 9905 retires the SHA-1 signature algorithms, not the digest type."""
+    signature = data(world := chained(ds=[KSK.ds("SHA1")]))
+    assert said(world.judge(ANCHORS), signature, 5, 1) == ("secure", "none")
+    signature = data(world := chained(ds=[KSK.ds("SHA1"), OTHER_KSK.ds()]))
+    assert said(world.judge(ANCHORS), signature, 5, 1) == ("bogus", "ds-mismatch")
 
 
 def test_a_double_ds_roll_is_secure_throughout() -> None:
