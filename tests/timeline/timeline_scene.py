@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pyarrow as pa
@@ -307,6 +307,8 @@ class Scene:
         random = np.random.default_rng(seed)
         tables = {}
         for name, schema in schemas.TABLES:
+            if name not in {field.name for field in fields(Evidence)}:
+                continue
             rows = captures if name == "captures" else self.rows[name]
             if seed is not None:
                 rows = [rows[at] for at in random.permutation(len(rows))]
