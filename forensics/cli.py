@@ -354,6 +354,48 @@ def verify(
         raise typer.Exit(EXIT_DAMAGED)
 
 
+@app.command(epilog="Example: dns-forensics extract report --incident 97062a76 -o proof.pcapng")
+def extract(
+    source: Annotated[Path, typer.Argument(help="A report's folder, or a capture file.")],
+    *,
+    incident: Annotated[
+        str, typer.Option("--incident", "-i", help="Its id in report.json, or how that begins.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Write this pcapng file, whole or not at all.")
+    ],
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            "--inputs", help="Where the captures lie now; unless given: where they lay then."
+        ),
+    ] = None,
+    trust_anchor: Anchor = None,
+    port: Port = None,
+    quiet: Quiet = False,
+) -> None:
+    """Cut out the packets that prove an incident, each with a comment, for Wireshark."""
+    import tempfile
+
+    from forensics.extract import extract as cut_out
+    from forensics.output import replacing_file
+    from forensics.pipeline import analyze as run
+
+    say_if_compiling(quiet)
+    with tempfile.TemporaryDirectory(prefix="dns-forensics-") as made:
+        folder = source
+        if source.is_file():
+            folder = Path(made) / "report"
+            options = _options(trust_anchor, port, None, None, None, None, None, "strict")
+            with bar(quiet) as progress:
+                run([str(source)], folder, options, figures=False, progress=progress)
+        content = cut_out(folder, incident, inputs)
+    with replacing_file(output) as path:
+        path.write_bytes(content)
+    if not quiet:
+        typer.echo(f"Evidence: {output}")
+
+
 def _table(name: str, example: str, help_: str) -> None:
     """Add the command that gives one table."""
 

@@ -207,3 +207,15 @@ bad. A TLD with a new serial each minute fills about 100,000 in a day; each hold
 
 INCIDENTS: Final = 256
 """Incidents told in full. Worse bad days have had about thirty zones; further ones are counted."""
+
+EVIDENCE_FILES: Final = 32
+"""Incidents whose packets a report cuts out unasked; `extract` gives those of any other."""
+
+EVIDENCE_FRAMES: Final = 2_000
+"""Answers in one evidence file: what a person looks through in Wireshark."""
+
+EVIDENCE_KEY_SETS: Final = 64
+"""Sightings of the zone's own key sets, a place, that evidence holds in full."""
+
+STRATA_LISTED: Final = 1_024
+"""Places by classes of records whose own brackets one incident lists."""

@@ -71,6 +71,7 @@ def analyze(
     with replacing(Path(out)) as folder:
         outcome = _ingest(paths, folder / "tables", options, progress)
         outcome.report = _report(folder / "tables", outcome.errors, anchors, options)
+        _prove(outcome.report, folder)
         _write(outcome.report, folder, figures=figures)
     return outcome
 
@@ -445,6 +446,20 @@ def _notes(notes: Sequence[Any], places: Any) -> list[dict[str, Any]]:
         }
         for note in notes
     ]
+
+
+def _prove(report: dict[str, Any], folder: Path) -> None:
+    """Cut out the packets that prove each incident, and tell in the report where they are."""
+    from forensics.extract import write_evidence
+
+    if not report["incidents"]:
+        return
+    cut = write_evidence(report, folder / "tables", folder)
+    for incident in report["incidents"]:
+        incident["evidence_file"] = cut.files.get(incident["id"])
+    for path, reason in sorted(cut.unread.items()):
+        sentence = f"The packets that prove the incidents could not be cut out of {path}: {reason}."
+        report["findings"].append({"kind": "evidence-unread", "sentence": sentence})
 
 
 def _write(report: dict[str, Any], folder: Path, *, figures: bool) -> None:

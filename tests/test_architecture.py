@@ -25,6 +25,8 @@ TOP = {
     "terminal",
     "pipeline",
     "browse",
+    "exhibits",
+    "extract",
     "options",
     "output",
     "ingest",

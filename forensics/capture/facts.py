@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forensics import vocabulary
 from forensics.capture.losses import REASONS, Losses, Reason
+
+if TYPE_CHECKING:
+    from forensics.capture.cutting import Watch
 
 LINK_TYPES: Final = {
     0: "NULL",
@@ -51,6 +54,7 @@ class CaptureFacts:
         other: packets that carry no DNS message that is read.
         first, last: earliest and latest packet time, ns since 1970 UTC; None: no packet.
         losses: what could not be read, and why.
+        watch: keeps the packets of chosen frames (capture.cutting); None: nobody asked.
     """
 
     path: str
@@ -66,6 +70,7 @@ class CaptureFacts:
     first: int | None = None
     last: int | None = None
     losses: Losses = field(default_factory=Losses)
+    watch: Watch | None = None
 
     def saw_times(self, times: NDArray[np.int64]) -> None:
         """Widen the span of the capture to these times; 0 stands for an unknown one."""

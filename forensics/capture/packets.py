@@ -333,6 +333,8 @@ class Dissector:
         facts = self._facts
         first_frame = facts.packets + 1
         number = len(packets)
+        if facts.watch is not None:
+            facts.watch.see(octets, packets, first_frame)
         start = np.empty(number, np.int64)
         captured = np.empty(number, np.int32)
         length = np.empty(number, np.int32)

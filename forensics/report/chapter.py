@@ -75,8 +75,10 @@ def _pattern(row: Row) -> str:
 
 
 def _evidence(incident: Row) -> str:
-    """List the frames that prove it."""
-    return table(
+    """List the frames that prove it, and name the file that holds their packets."""
+    file = incident.get("evidence_file")
+    cut_out = f"\n\nTheir packets, each with a comment, are in {code(str(file))}." if file else ""
+    listed = table(
         ("Shows", "Time (UTC)", "Display filter", "Capture"),
         (
             (
@@ -88,6 +90,7 @@ def _evidence(incident: Row) -> str:
             for row in rows(incident.get("evidence"))
         ),
     )
+    return listed and listed + cut_out
 
 
 def _servers(servers: Sequence[Row]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from forensics import vocabulary
+from forensics import limits, vocabulary
 from forensics.timeline import cause, keysets, quote, severity
 from forensics.timeline.evidence import Catalog, Evidence, Places
 from forensics.timeline.impact import Impact, Window
@@ -135,6 +135,7 @@ def complete(
         "mitigations": _mitigations(begun, impact),
         "history": cause.history(begun.happenings, paths),
         "evidence": _evidence(begun, earliest, impact, places, paths),
+        "strata": _strata(begun, places, paths),
     }
     incident["sentence"] = sentence(incident, brackets)
     quoted = _quote(begun, evidence, catalog, impact, paths)
@@ -257,6 +258,35 @@ def _mitigations(begun: Draft, impact: Impact) -> list[dict[str, Any]]:
     return [
         {"kind": kind, "resolver": resolver, "at": rfc3339(moment.time), "basis": basis}
         for moment, kind, resolver, basis in found
+    ]
+
+
+def _strata(begun: Draft, places: Places, paths: dict[int, str]) -> list[dict[str, Any]]:
+    """Tell the brackets of each place and class of records, with the frames that hold them."""
+
+    def seen(moment: Moment | None) -> dict[str, Any] | None:
+        if moment is None:
+            return None
+        return {
+            "time": rfc3339(moment.time),
+            "capture": paths.get(moment.capture, "?"),
+            "frame": moment.frame,
+        }
+
+    return [
+        {
+            "server": places.server[stratum.place],
+            "nsid": places.nsid[stratum.place],
+            "class": vocabulary.RECORD_CLASSES[stratum.record_class],
+            "types": sorted(quote.type_name(kind) for kind in stratum.types),
+            "good": stratum.good,
+            "bad": stratum.bad,
+            "last_good": seen(stratum.last_good),
+            "first_bad": seen(stratum.first_bad),
+            "last_bad": seen(stratum.last_bad),
+            "first_good": seen(stratum.first_good),
+        }
+        for stratum in begun.strata[: limits.STRATA_LISTED]
     ]
 
 

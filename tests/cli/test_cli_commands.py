@@ -16,7 +16,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURE = ROOT / "captures" / "healthy-zsk-roll" / "capture.pcap.zst"
 ANCHOR = CAPTURE.with_name("trust-anchor.ds")
-COMMANDS = ("analyze", "report", "ingest", "verify", "transactions", "keys", "signatures")
+COMMANDS = (
+    "analyze",
+    "report",
+    "ingest",
+    "verify",
+    "extract",
+    "transactions",
+    "keys",
+    "signatures",
+)
 
 
 def command(*words: str, **options) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,163 @@
+"""Read chosen frames of a capture again, as packets that Wireshark opens.
+
+A frame that holds its message whole is given as it was recorded. What a reader put together (the
+message of a dnstap frame, of a TCP stream, of IP fragments) has no packet of its own: one is made
+around the message, with the addresses and ports as recorded, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.wire.blocks import MessageBlock
+
+if TYPE_CHECKING:
+    from forensics.capture.packets import Packets
+
+LINK_RAW: Final = 101
+"""LINKTYPE_RAW: a packet begins with its IP header."""
+
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+_HOPS: Final = 64
+_UDP: Final = 17
+_MOST: Final = 65_535 - 48
+"""Octets of a message that fit into one IP packet with its headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutPacket:
+    """One packet of a capture.
+
+    Attributes:
+        frame: its number in its file, from 1.
+        time: ns since 1970 UTC.
+        link: link type (the LINKTYPE_ registry).
+        octets: as captured.
+        wire: octets that the packet had on the wire.
+        is_made: headers were made around a message that had no packet of its own.
+    """
+
+    frame: int
+    time: int
+    link: int
+    octets: bytes
+    wire: int
+    is_made: bool = False
+
+
+@dataclass(slots=True)
+class Watch:
+    """Keeps the packets of chosen frames while a capture is read.
+
+    Attributes:
+        frames: numbers of the frames that are wanted.
+        kept: what was found, by frame.
+    """
+
+    frames: frozenset[int]
+    kept: dict[int, CutPacket] = field(default_factory=dict)
+
+    def see(self, octets: NDArray[np.uint8], packets: Packets, first_frame: int) -> None:
+        """Look through N packets of a window, numbered from `first_frame`."""
+        behind = first_frame + len(packets)
+        for frame in self.frames:
+            if first_frame <= frame < behind:
+                at = frame - first_frame
+                link = int(packets.link[at])
+                if link < 0:
+                    continue
+                start = int(packets.start[at])
+                self.kept[frame] = CutPacket(
+                    frame,
+                    int(packets.time[at]),
+                    link,
+                    octets[start : start + int(packets.captured[at])].tobytes(),
+                    int(packets.wire[at]),
+                )
+
+
+def cut(path: str, frames: Collection[int], ports: frozenset[int] = frozenset()) -> list[CutPacket]:
+    """Read the packets of some frames of a capture, in order of their numbers.
+
+    Args:
+        path: the capture; standard input cannot be read a second time.
+        frames: numbers from 1; those that the capture does not have are left out.
+        ports: ports that carry DNS besides 53.
+
+    Raises:
+        InputError: the capture cannot be read any more.
+    """
+    from forensics.capture.readers import open_capture
+
+    wanted = frozenset(frames)
+    capture = open_capture(path, 0, ports)
+    watch = Watch(wanted)
+    capture.facts.watch = watch
+    found: dict[int, CutPacket] = {}
+    last = max(wanted, default=0)
+    try:
+        for block in capture.blocks():
+            for row in _rows(block, wanted):
+                made = _as_recorded(block, row, watch)
+                if made is not None:
+                    found.setdefault(made.frame, made)
+            if len(block) and int(block.frame.min()) > last:
+                break
+    finally:
+        capture.close()
+    return [{**watch.kept, **found}[frame] for frame in sorted({*watch.kept, *found})]
+
+
+def _rows(block: MessageBlock, wanted: frozenset[int]) -> list[int]:
+    hits = np.isin(block.frame, np.fromiter(wanted, np.int64, len(wanted)))
+    rows: list[int] = np.flatnonzero(hits).tolist()
+    return rows
+
+
+def _as_recorded(block: MessageBlock, row: int, watch: Watch) -> CutPacket | None:
+    """The packet of a message: its own if that holds it, else one made around it."""
+    start, size = int(block.start[row]), int(block.captured[row])
+    message = block.octets[start : start + size].tobytes()
+    frame = int(block.frame[row])
+    own = watch.kept.get(frame)
+    if own is not None and message in own.octets:
+        return own
+    if size > _MOST:
+        return own
+    octets = _packet(
+        block.source[row].tobytes(),
+        block.destination[row].tobytes(),
+        int(block.source_port[row]),
+        int(block.destination_port[row]),
+        message,
+    )
+    return CutPacket(frame, int(block.time[row]), LINK_RAW, octets, len(octets), is_made=True)
+
+
+def _packet(source: bytes, destination: bytes, from_port: int, to_port: int, body: bytes) -> bytes:
+    """Put UDP and IP headers around a message (RFC 768, RFC 791, RFC 8200)."""
+    length = 8 + len(body)
+    is_4 = source.startswith(_MAPPED) and destination.startswith(_MAPPED)
+    if is_4:
+        source, destination = source[12:], destination[12:]
+    ports = from_port.to_bytes(2, "big") + to_port.to_bytes(2, "big") + length.to_bytes(2, "big")
+    pseudo = source + destination + length.to_bytes(4, "big") + _UDP.to_bytes(4, "big")
+    check = _checksum(pseudo + ports + bytes(2) + body) or 0xFFFF
+    datagram = ports + check.to_bytes(2, "big") + body
+    if not is_4:
+        head = b"\x60\0\0\0" + length.to_bytes(2, "big") + bytes([_UDP, _HOPS])
+        return head + source + destination + datagram
+    head = b"\x45\0" + (20 + length).to_bytes(2, "big") + bytes(4) + bytes([_HOPS, _UDP])
+    check = _checksum(head + bytes(2) + source + destination)
+    return head + check.to_bytes(2, "big") + source + destination + datagram
+
+
+def _checksum(octets: bytes) -> int:
+    """The Internet checksum (RFC 1071)."""
+    total = int.from_bytes(octets + bytes(len(octets) % 2), "big") % 0xFFFF
+    return 0xFFFF - total if any(octets) else 0xFFFF

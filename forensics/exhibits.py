@@ -1,0 +1,211 @@
+"""Which frames prove an incident, and what each of them shows in plain words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from forensics import limits
+
+_BRACKETS: Final = ("last_good", "first_bad", "last_bad", "first_good")
+_TYPES: Final = {43: "DS", 48: "DNSKEY"}
+
+Frames = dict[tuple[str, int], str]
+"""From (path of the capture, frame) to what it shows, in plain words."""
+
+_Seen = tuple[int, int, int]
+"""Time (ns), capture number and frame of an answer."""
+
+
+def frames_of(incident: dict[str, Any], tables: Path) -> Frames:
+    """List the frames that prove an incident, at most limits.EVIDENCE_FRAMES and their queries.
+
+    The answers around each bracket at each server, the failing client, the key sets and delegation
+    signers of the zone and of those above it nearest to the onset, the first and last answer under
+    each version of the zone around it, and the query of each answer.
+    """
+    found: Frames = {}
+    zone = str(incident["zone"])
+    for row in incident["evidence"]:
+        _add(found, row["capture"], row["frame"], _shown(row["shows"], zone))
+    for stratum in incident.get("strata") or ():
+        for name in _BRACKETS:
+            row = stratum[name]
+            if row is not None and row["frame"] > 0:
+                what = f"{name.replace('_', '-')} at {stratum['server']}"
+                _add(found, row["capture"], row["frame"], _shown(what, zone))
+    paths = _paths(tables)
+    for row in _key_runs(incident, tables):
+        capture, frame, what = row
+        if capture in paths:
+            _add(found, paths[capture], frame, what)
+    for capture, frame, what in _serials(incident, tables):
+        if capture in paths:
+            _add(found, paths[capture], frame, what)
+    answers = dict(list(found.items())[: limits.EVIDENCE_FRAMES])
+    return {**_queries(answers, paths, tables), **answers}
+
+
+def _paths(tables: Path) -> dict[int, str]:
+    """Paths of the captures by the numbers that the tables name them by."""
+    from forensics.archive.tables import read_table
+
+    captures = read_table(tables, "captures", ["capture", "path"])
+    return dict(zip(captures["capture"].to_pylist(), captures["path"].to_pylist(), strict=True))
+
+
+def _add(found: Frames, path: str, frame: int, what: str) -> None:
+    """Note a frame; one that shows several things says so."""
+    known = found.get((path, frame))
+    if known is None:
+        found[path, frame] = what
+    elif what not in known:
+        found[path, frame] = f"{known}; {what}"
+
+
+def _shown(kind: str, zone: str) -> str:
+    """Say in plain words what an evidence frame shows."""
+    head, _, where = kind.partition(" at ")
+    words = {
+        "last-good": f"last answer of {zone} that validated before the fault",
+        "first-bad": f"first answer of {zone} that does not validate",
+        "last-bad": f"last answer of {zone} that does not validate",
+        "first-good": f"first answer of {zone} that validates again",
+        "key-set": f"the keys (DNSKEY) that {zone} published then",
+        "ds": f"the delegation signers (DS) that the parent of {zone} published then",
+        "client-failure": "a client is told that its lookup failed",
+    }.get(head, f"{head} of {zone}")
+    return f"{words} at {where}" if where else words
+
+
+def _key_runs(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int, str]]:
+    """The sightings of key sets and DS of the zone and those above that lie nearest the brackets.
+
+    Yields (capture number, frame, what it shows).
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from forensics.archive.tables import read_table
+    from forensics.knowledge import ancestors
+    from forensics.report.times import parse
+
+    zone = str(incident["zone"])
+    onset, recovery = incident["onset"], incident["recovery"]
+    begun = parse(onset["first_bad"])
+    if begun is None:
+        return
+    ended = parse(recovery.get("first_good")) or parse(recovery.get("last_bad")) or begun
+    keys = read_table(tables, "keys")
+    chain = [zone, *ancestors(zone)]
+    chosen = pc.and_(
+        pc.is_in(keys["zone"], pa.array(chain)),
+        pc.is_in(keys["type"], pa.array([43, 48], pa.uint16())),
+    )
+    keys = keys.filter(chosen)
+    keys = keys.cast(
+        pa.schema(
+            [f.with_type(pa.int64()) if pa.types.is_timestamp(f.type) else f for f in keys.schema]
+        )
+    )
+    groups: dict[tuple[str, int, Any], list[dict[str, Any]]] = defaultdict(list)
+    for row in keys.to_pylist():
+        if row["first"] is not None:
+            groups[row["zone"], row["type"], row["place"]].append(row)
+    for (name, kind, _), rows in sorted(groups.items(), key=lambda item: str(item[0])):
+        what = f"{_TYPES[kind]} RRset of {name}"
+        seen = sorted(
+            {(row["first"], row["first_capture"], row["first_frame"]) for row in rows}
+            | {(row["last"], row["last_capture"], row["last_frame"]) for row in rows}
+        )
+        before = [one for one in seen if one[0] <= begun][-1:]
+        after = [one for one in seen if one[0] > begun][:1]
+        late = [one for one in seen if one[0] >= ended][:1]
+        inside = seen if name == zone and len(seen) <= limits.EVIDENCE_KEY_SETS else []
+        for _, capture, frame in sorted({*before, *after, *late, *inside}):
+            yield capture, frame, what
+
+
+def _serials(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int, str]]:
+    """The first and last answers under each SOA serial at the servers of the incident.
+
+    They tell which version of the zone an answer without SOA stood under. At most
+    limits.EVIDENCE_KEY_SETS versions a server, those nearest to the onset.
+
+    Yields (capture number, frame, what it shows).
+    """
+    import numpy as np
+
+    from forensics.archive.tables import iter_batches, read_table
+    from forensics.report.times import parse
+
+    zone = str(incident["zone"])
+    begun = parse(incident["onset"]["first_bad"]) or 0
+    places = read_table(tables, "places", ["place", "server"])
+    servers = dict(zip(places["place"].to_pylist(), places["server"].to_pylist(), strict=True))
+    bad = {stratum["server"] for stratum in incident.get("strata") or ()}
+    wanted = np.array([place for place, server in servers.items() if server in bad], np.int64)
+    signatures = read_table(tables, "signatures", ["signature", "signer"])
+    numbers = signatures["signature"].to_numpy()
+    mine = np.zeros(int(numbers.max(initial=0)) + 1, bool)
+    mine[numbers] = [signer == zone for signer in signatures["signer"].to_pylist()]
+    spans: dict[tuple[int, int], tuple[_Seen, _Seen]] = {}
+    for batch in iter_batches(
+        tables, "sightings", ["signature", "time", "capture", "frame", "place", "serial"]
+    ):
+        column = {name: batch.column(name) for name in batch.schema.names}
+        place = column["place"].to_numpy().astype(np.int64)
+        serial = column["serial"].to_numpy().astype(np.int64)
+        time = column["time"].cast("int64").to_numpy()
+        hit = np.flatnonzero(
+            mine[column["signature"].to_numpy()] & (serial > 0) & np.isin(place, wanted)
+        )
+        order = hit[np.lexsort((time[hit], serial[hit], place[hit]))]
+        edge = np.ones(len(order), bool)
+        same = (np.diff(place[order]) == 0) & (np.diff(serial[order]) == 0)
+        edge[1:] = ~same
+        capture, frame = column["capture"].to_numpy(), column["frame"].to_numpy()
+        begins = np.flatnonzero(edge)
+        ends = np.append(begins[1:], len(order)) - 1
+        for at, until in zip(order[begins].tolist(), order[ends].tolist(), strict=True):
+            first = (int(time[at]), int(capture[at]), int(frame[at]))
+            final = (int(time[until]), int(capture[until]), int(frame[until]))
+            key = (int(place[at]), int(serial[at]))
+            known = spans.get(key, (first, final))
+            spans[key] = (min(known[0], first), max(known[1], final))
+    versions: dict[int, list[tuple[int, int, tuple[_Seen, _Seen]]]] = defaultdict(list)
+    for (number, version), held in spans.items():
+        versions[number].append((abs(held[0][0] - begun), version, held))
+    for number, found in sorted(versions.items()):
+        for _, version, held in sorted(found)[: limits.EVIDENCE_KEY_SETS]:
+            what = f"{zone} with SOA serial {version} at {servers[number]}"
+            for _, source, shown in dict.fromkeys(held):
+                yield source, shown, what
+
+
+def _queries(answers: Frames, paths: dict[int, str], tables: Path) -> Frames:
+    """Find the query of each answer."""
+    import numpy as np
+
+    from forensics.archive.tables import iter_batches
+
+    numbers = {path: number for number, path in paths.items()}
+    wanted = np.array(
+        sorted(numbers[path] << 40 | frame for path, frame in answers if path in numbers), np.int64
+    )
+    columns = ["capture", "query_frame", "response_capture", "response_frame"]
+    found: Frames = {}
+    for batch in iter_batches(tables, "transactions", columns):
+        capture, query, response_capture, response = (
+            batch.column(name).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+            for name in columns
+        )
+        hit = np.isin(response_capture << 40 | response, wanted) & (response > 0) & (query > 0)
+        for at in np.flatnonzero(hit).tolist():
+            path = paths.get(int(capture[at]))
+            if path is not None:
+                frame = int(response[at])
+                found[path, int(query[at])] = f"the query that frame {frame} of its capture answers"
+    return found

@@ -1,0 +1,153 @@
+"""Cut out the packets that prove an incident: read them again, and write them as pcapng."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from forensics import limits
+from forensics.errors import InputError, UsageError
+from forensics.exhibits import Frames, frames_of
+
+FOLDER: Final = "evidence"
+"""Where a report keeps its evidence files."""
+
+
+@dataclass(slots=True)
+class Extracted:
+    """What became of the evidence of a report.
+
+    Attributes:
+        files: evidence files by incident id, relative to the report's folder.
+        unread: captures that could not be read again, and why.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+
+
+def write_evidence(report: dict[str, Any], tables: Path, folder: Path) -> Extracted:
+    """Write `evidence/<incident>.pcapng` for the first limits.EVIDENCE_FILES incidents.
+
+    Each capture is read once more, as far as the last frame that is wanted of it. A capture from
+    standard input, or one that has gone since, is named in `unread`.
+
+    Args:
+        report: the contents of report.json.
+        tables: the tables it was made from.
+        folder: the report's folder.
+    """
+    told = Extracted()
+    chosen = [
+        (incident, frames_of(incident, tables))
+        for incident in report["incidents"][: limits.EVIDENCE_FILES]
+    ]
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for _, frames in chosen:
+        for path, frame in frames:
+            wanted[path].add(frame)
+    ports = frozenset(report["options"].get("ports") or ())
+    packets = dict(_read(wanted, ports, told))
+    for incident, frames in chosen:
+        content = _file(report, incident, frames, packets)
+        if content:
+            (folder / FOLDER).mkdir(exist_ok=True)
+            name = f"{FOLDER}/{incident['id']}.pcapng"
+            (folder / name).write_bytes(content)
+            told.files[incident["id"]] = name
+    return told
+
+
+def extract(folder: Path, incident_id: str, inputs: Path | None = None) -> bytes:
+    """Give the evidence of one incident of a report, as a pcapng file.
+
+    Args:
+        folder: a report that analyze has written.
+        incident_id: as report.json has it, or its beginning.
+        inputs: where the captures lie now; None: where they were named.
+
+    Raises:
+        UsageError: no such report or incident, or no packet of it can be read any more.
+    """
+    import json
+
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        incidents = list(report["incidents"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"{folder}: no report; make one with: dns-forensics analyze") from None
+    chosen = [one for one in incidents if str(one["id"]).startswith(incident_id)]
+    if len(chosen) != 1 or not incident_id:
+        known = ", ".join(f"{one['id']} ({one['zone']} {one['reason']})" for one in incidents[:8])
+        what = "no such incident" if not chosen else "more than one incident begins so"
+        raise UsageError(f"--incident {incident_id}: {what}; there are: {known or 'none'}")
+    frames = frames_of(chosen[0], folder / "tables")
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for path, frame in frames:
+        wanted[path].add(frame)
+    told = Extracted()
+    moved = {path: str(inputs / Path(path).name) if inputs else path for path in wanted}
+    packets = dict(_read(wanted, frozenset(report["options"].get("ports") or ()), told, moved))
+    content = _file(report, chosen[0], frames, packets)
+    if not content:
+        why = "; ".join(f"{path}: {reason}" for path, reason in sorted(told.unread.items()))
+        raise UsageError(f"no packet of it can be read: {why or 'the captures hold none'}")
+    return content
+
+
+def _read(
+    wanted: dict[str, set[int]],
+    ports: frozenset[int],
+    told: Extracted,
+    moved: dict[str, str] | None = None,
+) -> Iterator[tuple[tuple[str, int], Any]]:
+    """Read the packets of the wanted frames; yields ((path, frame), CutPacket)."""
+    from forensics.capture.cutting import cut
+
+    for path, frames in sorted(wanted.items()):
+        if path == "-":
+            told.unread[path] = "standard input cannot be read again"
+            continue
+        try:
+            for packet in cut((moved or {}).get(path, path), frames, ports):
+                yield (path, packet.frame), packet
+        except InputError as error:
+            told.unread[path] = error.reason
+
+
+def _file(
+    report: dict[str, Any],
+    incident: dict[str, Any],
+    frames: Frames,
+    packets: dict[tuple[str, int], Any],
+) -> bytes:
+    """Join the packets of an incident to one file, in order of time; empty: there are none."""
+    from forensics.report.pcapng import Packet, render_pcapng
+
+    several = len(report["captures"]) > 1
+    rows = [
+        (packet.time, key, Packet(packet.time, packet.link, packet.octets, packet.wire, comment))
+        for key, packet in packets.items()
+        if key in frames
+        for comment in [_comment(key, frames[key], packet.is_made, several=several)]
+    ]
+    if not rows:
+        return b""
+    rows.sort(key=lambda row: row[:2])
+    tool = report["tool"]
+    head = f"Incident {incident['id']}: {incident['sentence']}"
+    return render_pcapng([packet for *_, packet in rows], head, f"{tool['name']} {tool['version']}")
+
+
+def _comment(key: tuple[str, int], what: str, is_made: bool, *, several: bool) -> str:
+    path, frame = key
+    source = f"frame {frame} of {path}" if several else f"frame {frame}"
+    made = (
+        " IP and UDP headers are made around the message, which had no packet of its own."
+        if is_made
+        else ""
+    )
+    return f"{what[:1].upper()}{what[1:]} ({source}).{made}"

@@ -1,0 +1,83 @@
+"""evidence/*.pcapng: opens in Wireshark, each packet explained, and proves the same incident."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from forensics.extract import extract
+from forensics.pipeline import Options, analyze
+
+CAPTURES = Path(__file__).resolve().parents[2] / "captures"
+ANCHOR = CAPTURES / "de-2026" / "trust-anchor.ds"
+SOURCES = ("capture.pcap.zst", "unbound.dnstap.zst")
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def proven(request, run):
+    """A run over the outage, and its evidence file."""
+    report = run(CAPTURES / "de-2026" / request.param, anchor=ANCHOR)
+    name = report["incidents"][0]["evidence_file"]
+    return report, report["folder"] / name
+
+
+def test_the_evidence_alone_gives_the_same_incident(proven, tmp_path) -> None:
+    report, path = proven
+    again = tmp_path / "again"
+    analyze([str(path)], again, Options(trust_anchors=(str(ANCHOR),)), figures=False)
+    found = json.loads((again / "report.json").read_text())
+    assert len(found["incidents"]) == len(report["incidents"]) == 1
+    was, now = report["incidents"][0], found["incidents"][0]
+    for field in ("zone", "reason", "severity", "confidence", "onset", "recovery", "id"):
+        assert now[field] == was[field]
+    assert {one["address"] for one in now["servers"]} == {one["address"] for one in was["servers"]}
+    assert found["losses"] == []
+
+
+def test_wireshark_reads_every_packet_and_its_comment(proven) -> None:
+    if shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed")
+    _, path = proven
+    told = subprocess.run(
+        ["tshark", "-r", path, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE",
+         "-T", "fields", "-e", "frame.number", "-e", "frame.comment", "-e", "dns.id",
+         "-e", "_ws.malformed"],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    rows = [line.split("\t") for line in told.stdout.splitlines()]
+    assert len(rows) > 100
+    for _, comment, dns_id, malformed in rows:
+        assert "frame " in comment
+        assert dns_id
+        assert not malformed
+    comments = " ".join(row[1] for row in rows)
+    for words in ("first answer of de. that does not validate", "the keys (DNSKEY) that de.",
+                  "validates again", "the query that frame", "a client is told"):  # fmt: skip
+        assert words.lower() in comments.lower()
+
+
+def test_extract_gives_the_octets_that_the_report_holds(proven) -> None:
+    report, path = proven
+    incident = report["incidents"][0]["id"]
+    assert extract(report["folder"], incident[:6]) == path.read_bytes()
+
+
+def test_a_capture_that_went_is_named_and_the_report_still_written(tmp_path) -> None:
+    source = tmp_path / "moved.pcap.zst"
+    source.write_bytes((CAPTURES / "de-2026" / SOURCES[1]).read_bytes())
+    out = tmp_path / "report"
+    analyze([str(source)], out, Options(trust_anchors=(str(ANCHOR),)), figures=False)
+    report = json.loads((out / "report.json").read_text())
+    (tmp_path / "kept").mkdir()
+    source.rename(tmp_path / "kept" / source.name)
+    from forensics.errors import UsageError
+
+    with pytest.raises(UsageError, match="no such file"):
+        extract(out, report["incidents"][0]["id"])
+    assert extract(out, report["incidents"][0]["id"], tmp_path / "kept")
+    with pytest.raises(UsageError, match=report["incidents"][0]["id"]):
+        extract(out, "ffff-no-such")
