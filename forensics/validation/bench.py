@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.knowledge import SightingPairs, ZoneKeys
-from forensics.validation.chain import SECURE, Chain, Link
+from forensics.validation.chain import Chain, Link
 from forensics.validation.checks import Checked, encode, key_ids
 from forensics.validation.intervals import Spans
 from forensics.validation.policy import Policy
@@ -275,7 +275,12 @@ class Bench:
         """Return the verdict with the chain's part in it."""
         key = (number, place)
         if key not in memo:
-            memo[key] = combine(self.states(number, place), self.chain.link(zone, place), _with)
+            over_keys = self.classes[number].over_keys
+            memo[key] = combine(
+                self.states(number, place),
+                self.chain.link(zone, place),
+                _with_warning if over_keys else _with,
+            )
         return memo[key]
 
     def _named(self, number: int) -> list[str]:
@@ -294,9 +299,17 @@ def _with(state: State, link: Link) -> State:
         return State(Status.INSECURE, link.reason, link.weak, link.zone, timed=False)
     if link.kind == "limit":
         return State(Status.INDETERMINATE, link.reason, link.weak, link.zone, timed=False)
-    if link == SECURE and state.status == Status.VALID:
+    if link.kind == "secure" and state.status == Status.VALID:
         return state._replace(status=Status.SECURE)
     return state
+
+
+def _with_warning(state: State, link: Link) -> State:
+    """The same for DNSKEY RRsets, which carry what is out of the safe path."""
+    found = _with(state, link)
+    if link.kind == "secure" and found.status == Status.SECURE:
+        return found._replace(reason=link.reason)
+    return found
 
 
 def _adjusted(state: State, this: SignatureClass) -> State:

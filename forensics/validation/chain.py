@@ -240,12 +240,44 @@ class _Instant:
                 return OPEN
             if anchored and trust.matching(zone, [trust.anchors[zone]], key_sets):
                 return OPEN  # an anchor out of its dates: a question of clocks, not an outage
-            return Link("broken", trust.mismatch(zone, usable, key_sets), weak, zone)
+            reason = trust.mismatch(zone, usable, key_sets)
+            if reason == "ds-mismatch" and self._rolled(t, usable, key_sets):
+                reason = "algorithm-incomplete"
+            return Link("broken", reason, weak, zone)
         signing = trust.matching(zone, usable, self.known.key_sets)
         shown = outcome(trust.key_events(zone, self.place, signing), t, self.ttl)
         if shown is not None and shown.reason:
             return Link("broken", shown.reason, False, zone)
-        return SECURE if self._is_secure(t, upper, anchored, held) else OPEN
+        if not self._is_secure(t, upper, anchored, held):
+            return OPEN
+        announced = {d.algorithm for content in usable for d in content}
+        if certain and not anchored and announced - trust.algorithms(zone, key_sets):
+            # One valid path is enough for validators (RFC 6840 5.11): out of the safe path only.
+            return Link("secure", "algorithm-incomplete", False, zone)
+        return SECURE
+
+    def _rolled(
+        self,
+        t: int,
+        delegations: Sequence[Sequence[DelegationSigner]],
+        key_sets: Sequence[frozenset[int]],
+    ) -> bool:
+        """Whether an algorithm roll withdrew the keys that the DS still announces (RFC 6781 4.1.4).
+
+        The keys published now are all of other algorithms than the DS, and one of them stood
+        beside a key that the DS refers to before.
+        """
+        trust, zone = self.trust, self.known.zone
+        announced = {d.algorithm for content in delegations for d in content}
+        if announced & trust.algorithms(zone, key_sets):
+            return False
+        now = frozenset().union(*key_sets)
+        before = [
+            self.known.key_sets[item]
+            for first, _, _, item in self.published
+            if first < t and item != NOTHING
+        ]
+        return any(held & now and trust.matching(zone, delegations, [held]) for held in before)
 
     def _is_secure(
         self,

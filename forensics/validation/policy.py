@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from forensics.knowledge import FOREVER
-from forensics.limits import SECOND
+from forensics.limits import NSEC3_ITERATIONS, SECOND
 
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -42,6 +42,7 @@ class Policy:
         algorithms: signature algorithms that are supported.
         digests: DS digest types that are supported.
         retired: ns from which an algorithm counts as unsupported, by its number.
+        iterations: NSEC3 iterations beyond which a zone counts as insecure (RFC 9276 3.2).
     """
 
     name: str
@@ -50,6 +51,7 @@ class Policy:
     algorithms: frozenset[int] = frozenset({5, 7, 8, 10, 13, 14, 15, 16})
     digests: frozenset[int] = frozenset({1, 2, 4})
     retired: dict[int, int] = field(default_factory=lambda: {5: RFC_9905, 7: RFC_9905})
+    iterations: int = NSEC3_ITERATIONS
 
     def supports(self, algorithm: int, at: int) -> bool:
         """Whether a signature or DS of this algorithm counts at the instant `at` (ns)."""
@@ -64,10 +66,11 @@ POLICIES: Final = {
         Policy("strict"),
         # Unbound's val-sig-skew-min and -max: a tenth of the lifetime, an hour to a day.
         Policy("unbound", _RELAXED, _RELAXED),
-        Policy("bind"),
-        Policy("knot"),
+        # Since 9.19.19, 5.7.1 and 5.2.0 these take 50 NSEC3 iterations.
+        Policy("bind", iterations=50),
+        Policy("knot", iterations=50),
         # PowerDNS Recursor's signature-inception-skew: one minute, at the inception only.
-        Policy("powerdns", Skew(0.0, 60, 60), Skew()),
+        Policy("powerdns", Skew(0.0, 60, 60), Skew(), iterations=50),
     )
 }
 """Every policy by its name."""

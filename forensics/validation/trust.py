@@ -237,6 +237,11 @@ class Trust:
             )
         return self._matched[memo]
 
+    def algorithms(self, zone: str, key_sets: Iterable[frozenset[int]]) -> set[int]:
+        """Return the algorithms of the keys in these sets."""
+        keys = self.zones[zone].keys
+        return {keys[index].algorithm for held in key_sets for index in held}
+
     def mismatch(
         self,
         zone: str,

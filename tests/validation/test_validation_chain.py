@@ -201,6 +201,54 @@ def test_ds_of_unsupported_kinds_only_are_insecure() -> None:
     assert said(world.judge(ANCHORS), signature, 5, 1) == ("secure", "none")
 
 
+def test_an_algorithm_announced_beside_one_valid_path_is_a_warning() -> None:
+    """RFC 6840 5.11: any valid path will do for a validator."""
+    missing = Signer("example.", 257, 8)
+    signature = data(world := chained(ds=[KSK.ds(), missing.ds()]))
+    found = world.judge(ANCHORS)
+    assert said(found, signature, 5, 1) == ("secure", "none")
+    assert said(found, 2, 5, 1) == ("secure", "algorithm-incomplete")
+    assert world.rows[2]["type"] == 48
+    # The other way round nothing is amiss: a key of an algorithm that no DS announces yet.
+    world = chained(keys=(KSK, ZSK, missing))
+    assert said(world.judge(ANCHORS), 2, 5, 1) == ("secure", "none")
+
+
+def test_an_algorithm_roll_that_withdraws_what_the_ds_announces() -> None:
+    """The mechanism of .gov in 2013: the DS expects one algorithm, only the other is published."""
+    old, new, new_zsk = Signer("example.", 257, 8), KSK, ZSK
+    world = World()
+    world.serve(".", [ROOT_KSK, ROOT_ZSK], 0, 9000)
+    world.see(world.sign_keys(ROOT_KSK, [ROOT_KSK, ROOT_ZSK], **LIFE), 0, 9000)
+    world.serve("example.", [old.ds()], 0, 9000, kind=43)
+    world.see(world.sign_ds(ROOT_ZSK, "example.", [old.ds()], **LIFE), 0, 9000)
+    world.serve("example.", [old, new, new_zsk], 0, 3000, place=1)
+    world.see(world.sign_keys(old, [old, new, new_zsk], **LIFE), 0, 3000, place=1)
+    world.serve("example.", [new, new_zsk], 4000, 9000, place=1)
+    world.see(world.sign_keys(new, [new, new_zsk], **LIFE), 4000, 9000, place=1)
+    signature = world.see(world.sign(new_zsk, **LIFE), 0, 9000, place=1)
+    found = world.judge(ANCHORS)
+    assert said(found, signature, 2000, 1) == ("secure", "none")
+    assert said(found, signature, 5000, 1) == ("bogus", "algorithm-incomplete")
+    # A change of operator leaves the old DS behind as well, and no two key sets overlap there.
+    world.runs = [r for r in world.runs if len(r["rdatas"]) != 3 or r["type"] != 48]
+    world.serve("example.", [old], 0, 3000, place=1)
+    assert said(world.judge(ANCHORS), signature, 5000, 1) == ("bogus", "ds-mismatch")
+
+
+def test_a_revoked_key_that_the_ds_still_names() -> None:
+    import dns.dnssec
+
+    gone = Signer("example.", 257, 13, KSK.private)
+    gone.dnskey = dns.dnssec.make_dnskey(KSK.private.public_key(), 13, flags=385)
+    signature = data(world := chained(keys=(gone, ZSK), ksk=gone))
+    assert said(world.judge(ANCHORS), signature, 5, 1) == ("bogus", "key-revoked")
+    # Revoked beside its successor: a roll done right (RFC 5011 6.3).
+    world = chained(ds=[OTHER_KSK.ds()], keys=(gone, OTHER_KSK, ZSK), ksk=OTHER_KSK)
+    signature = data(world)
+    assert said(world.judge(ANCHORS), signature, 5, 1) == ("secure", "none")
+
+
 def test_an_unsupported_algorithm_alone_is_not_called_insecure() -> None:
     world = chained()
     signature = data(world)
