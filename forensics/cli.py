@@ -107,6 +107,15 @@ Timezone = Annotated[
         help="Show this time zone's times beside UTC in the page, such as Europe/Berlin.",
     ),
 ]
+Anonymize = Annotated[
+    Path | None,
+    typer.Option(
+        "--anonymize",
+        metavar="KEYFILE",
+        help="Replace the addresses of clients everywhere, prefixes kept (Crypto-PAn), by the key "
+        "in this file: 32 octets or 64 hexadecimal digits.",
+    ),
+]
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print report.json to standard output instead of the summary."),
@@ -175,6 +184,7 @@ def _options(
     zone: str | None,
     policy: str,
     timezone: str | None = None,
+    anonymize: Path | None = None,
 ) -> Options:
     """Join the options of a command to the pipeline's."""
     from forensics.pipeline import Options
@@ -189,6 +199,7 @@ def _options(
         zone=zone,
         policy=policy,
         timezone=timezone,
+        anonymize=str(anonymize) if anonymize else None,
     )
     options.check()
     return options
@@ -218,6 +229,7 @@ def analyze(
     zone: Zone = None,
     policy: Policy = "strict",
     timezone: Timezone = None,
+    anonymize: Anonymize = None,
     figures: Figures = True,
     as_json: AsJson = False,
     strict: Strict = False,
@@ -227,7 +239,9 @@ def analyze(
     """Read captures, revalidate every signature, and write the timeline report."""
     from forensics.pipeline import analyze as run
 
-    options = _options(trust_anchor, port, server, resolver, from_, to, zone, policy, timezone)
+    options = _options(
+        trust_anchor, port, server, resolver, from_, to, zone, policy, timezone, anonymize
+    )
     say_if_compiling(quiet)
     with bar(quiet) as progress:
         outcome = run(captures, out, options, figures=figures, progress=progress)
@@ -291,13 +305,14 @@ def ingest(
     resolver: Resolver = None,
     from_: From = None,
     to: To = None,
+    anonymize: Anonymize = None,
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Read captures into a dataset of Parquet tables, to be asked many times."""
     from forensics.pipeline import ingest_dataset
 
-    options = _options(None, port, server, resolver, from_, to, None, "strict")
+    options = _options(None, port, server, resolver, from_, to, None, "strict", anonymize=anonymize)
     say_if_compiling(quiet)
     with bar(quiet) as progress:
         outcome = ingest_dataset(captures, dataset, options, progress=progress)

@@ -29,7 +29,9 @@ class Extracted:
     unread: dict[str, str] = field(default_factory=dict)
 
 
-def write_evidence(report: dict[str, Any], tables: Path, folder: Path) -> Extracted:
+def write_evidence(
+    report: dict[str, Any], tables: Path, folder: Path, key: bytes | None = None
+) -> Extracted:
     """Write `evidence/<incident>.pcapng` for the first limits.EVIDENCE_FILES incidents.
 
     Each capture is read once more, as far as the last frame that is wanted of it. A capture from
@@ -39,6 +41,7 @@ def write_evidence(report: dict[str, Any], tables: Path, folder: Path) -> Extrac
         report: the contents of report.json.
         tables: the tables it was made from.
         folder: the report's folder.
+        key: clients' addresses are replaced by it (`forensics.anonymity`); None: they stay.
     """
     told = Extracted()
     chosen = [
@@ -50,7 +53,7 @@ def write_evidence(report: dict[str, Any], tables: Path, folder: Path) -> Extrac
         for path, frame in frames:
             wanted[path].add(frame)
     ports = frozenset(report["options"].get("ports") or ())
-    packets = dict(_read(wanted, ports, told))
+    packets = dict(_read(wanted, ports, told, _change(report, tables, key)))
     for incident, frames in chosen:
         content = _file(report, incident, frames, packets)
         if content:
@@ -61,13 +64,16 @@ def write_evidence(report: dict[str, Any], tables: Path, folder: Path) -> Extrac
     return told
 
 
-def extract(folder: Path, incident_id: str, inputs: Path | None = None) -> bytes:
+def extract(
+    folder: Path, incident_id: str, inputs: Path | None = None, key: bytes | None = None
+) -> bytes:
     """Give the evidence of one incident of a report, as a pcapng file.
 
     Args:
         folder: a report that analyze has written.
         incident_id: as report.json has it, or its beginning.
         inputs: where the captures lie now; None: where they were named.
+        key: clients' addresses are replaced by it; None: by the report's own, if it had one.
 
     Raises:
         UsageError: no such report or incident, or no packet of it can be read any more.
@@ -90,7 +96,14 @@ def extract(folder: Path, incident_id: str, inputs: Path | None = None) -> bytes
         wanted[path].add(frame)
     told = Extracted()
     moved = {path: str(inputs / Path(path).name) if inputs else path for path in wanted}
-    packets = dict(_read(wanted, frozenset(report["options"].get("ports") or ()), told, moved))
+    ports = frozenset(report["options"].get("ports") or ())
+    named = report["options"].get("anonymize")
+    if key is None and named:
+        from forensics.cryptopan import read_key
+
+        key = read_key(named)
+    change = _change(report, folder / "tables", key)
+    packets = dict(_read(wanted, ports, told, change, moved))
     content = _file(report, chosen[0], frames, packets)
     if not content:
         why = "; ".join(f"{path}: {reason}" for path, reason in sorted(told.unread.items()))
@@ -98,10 +111,24 @@ def extract(folder: Path, incident_id: str, inputs: Path | None = None) -> bytes
     return content
 
 
+def _change(report: dict[str, Any], tables: Path, key: bytes | None) -> Any:
+    """What replaces the clients in packets; None: nobody is to be replaced."""
+    if key is None:
+        return None
+    from forensics.anonymity import packet_mapper
+    from forensics.archive.tables import read_table
+
+    options = report["options"]
+    named = {*(options.get("servers") or ()), *(options.get("resolvers") or ())}
+    answered = read_table(tables, "places", ["place", "server"])["server"].to_pylist()
+    return packet_mapper(key, {*named, *filter(None, answered)})
+
+
 def _read(
     wanted: dict[str, set[int]],
     ports: frozenset[int],
     told: Extracted,
+    change: Any,
     moved: dict[str, str] | None = None,
 ) -> Iterator[tuple[tuple[str, int], Any]]:
     """Read the packets of the wanted frames; yields ((path, frame), CutPacket)."""
@@ -112,7 +139,7 @@ def _read(
             told.unread[path] = "standard input cannot be read again"
             continue
         try:
-            for packet in cut((moved or {}).get(path, path), frames, ports):
+            for packet in cut((moved or {}).get(path, path), frames, ports, change):
                 yield (path, packet.frame), packet
         except InputError as error:
             told.unread[path] = error.reason

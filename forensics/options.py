@@ -24,6 +24,7 @@ class Options:
         zone: lower case or not; only this zone, those below it, and the chain above it.
         policy: name of the validator whose clock rules are used.
         timezone: IANA name of a time zone whose times stand beside UTC in the page; None: UTC only.
+        anonymize: file of the key by which clients' addresses are replaced; None: they stay.
     """
 
     trust_anchors: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class Options:
     zone: str | None = None
     policy: str = "strict"
     timezone: str | None = None
+    anonymize: str | None = None
 
     def told(self) -> dict[str, Any]:
         """Give the options as report.json and the manifest state them."""
@@ -50,6 +52,7 @@ class Options:
             "zone": self.zone,
             "policy": self.policy,
             **({"timezone": self.timezone} if self.timezone else {}),
+            **({"anonymize": self.anonymize} if self.anonymize else {}),
         }
 
     @classmethod
@@ -71,6 +74,7 @@ class Options:
                 zone=told.get("zone"),
                 policy=str(told.get("policy", "strict")),
                 timezone=told.get("timezone"),
+                anonymize=told.get("anonymize"),
             )
         except (TypeError, ValueError):
             raise UsageError("the options in the manifest cannot be read") from None

@@ -68,10 +68,11 @@ def analyze(
     """
     options.check()
     anchors = _anchors(options)
+    key = _key(options)
     with replacing(Path(out)) as folder:
-        outcome = _ingest(paths, folder / "tables", options, progress)
+        outcome = _ingest(paths, folder / "tables", options, key, progress)
         outcome.report = _report(folder / "tables", outcome.errors, anchors, options)
-        _prove(outcome.report, folder)
+        _prove(outcome.report, folder, key)
         _write(outcome.report, folder, figures=figures)
     return outcome
 
@@ -92,8 +93,9 @@ def ingest_dataset(
     from forensics.archive.manifest import write_manifest
 
     options.check()
+    key = _key(options)
     with replacing(Path(dataset)) as folder:
-        outcome = _ingest(paths, folder / "tables", options, progress)
+        outcome = _ingest(paths, folder / "tables", options, key, progress)
         unread = [[error.path, error.offset, error.reason] for error in outcome.errors]
         write_manifest(folder, kind="dataset", more={"unreadable": unread})
     return outcome
@@ -186,8 +188,21 @@ def _anchors(options: Options) -> list[Any]:
     return [anchor for path in options.trust_anchors for anchor in anchors.read(path)]
 
 
+def _key(options: Options) -> bytes | None:
+    """The key that clients are made anonymous by, read before any work is done."""
+    if options.anonymize is None:
+        return None
+    from forensics.cryptopan import read_key
+
+    return read_key(options.anonymize)
+
+
 def _ingest(
-    paths: Sequence[str], tables: Path, options: Options, progress: Progress | None
+    paths: Sequence[str],
+    tables: Path,
+    options: Options,
+    key: bytes | None,
+    progress: Progress | None,
 ) -> Outcome:
     from forensics.ingest import ingest
 
@@ -216,6 +231,10 @@ def _ingest(
         raise UsageError(str(error)) from None
     if not result.captures:
         raise NoInputError(tuple(result.errors))
+    if key is not None:
+        from forensics.anonymity import anonymize_tables
+
+        anonymize_tables(tables, key, options.servers | options.resolvers)
     facts = result.captures
     return Outcome(
         errors=tuple(result.errors),
@@ -448,13 +467,13 @@ def _notes(notes: Sequence[Any], places: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _prove(report: dict[str, Any], folder: Path) -> None:
+def _prove(report: dict[str, Any], folder: Path, key: bytes | None) -> None:
     """Cut out the packets that prove each incident, and tell in the report where they are."""
     from forensics.extract import write_evidence
 
     if not report["incidents"]:
         return
-    cut = write_evidence(report, folder / "tables", folder)
+    cut = write_evidence(report, folder / "tables", folder, key)
     for incident in report["incidents"]:
         incident["evidence_file"] = cut.files.get(incident["id"])
     for path, reason in sorted(cut.unread.items()):

@@ -25,6 +25,8 @@ TOP = {
     "terminal",
     "pipeline",
     "browse",
+    "anonymity",
+    "cryptopan",
     "exhibits",
     "extract",
     "options",

@@ -7,7 +7,7 @@ around the message, with the addresses and ports as recorded, and says so.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -81,13 +81,25 @@ class Watch:
                 )
 
 
-def cut(path: str, frames: Collection[int], ports: frozenset[int] = frozenset()) -> list[CutPacket]:
+Change = Callable[[bytes, bytes], bytes | None]
+"""Called with (16 octets of an address, nothing) or (nothing, a message): what to write for it;
+None: nothing may be written."""
+
+
+def cut(
+    path: str,
+    frames: Collection[int],
+    ports: frozenset[int] = frozenset(),
+    change: Change | None = None,
+) -> list[CutPacket]:
     """Read the packets of some frames of a capture, in order of their numbers.
 
     Args:
         path: the capture; standard input cannot be read a second time.
         frames: numbers from 1; those that the capture does not have are left out.
         ports: ports that carry DNS besides 53.
+        change: what to do to addresses and messages; then every packet is made anew, for a recorded
+            one has more of its sender in it (link-layer addresses, tunnels).
 
     Raises:
         InputError: the capture cannot be read any more.
@@ -103,14 +115,15 @@ def cut(path: str, frames: Collection[int], ports: frozenset[int] = frozenset())
     try:
         for block in capture.blocks():
             for row in _rows(block, wanted):
-                made = _as_recorded(block, row, watch)
+                made = _as_recorded(block, row, watch, change)
                 if made is not None:
                     found.setdefault(made.frame, made)
             if len(block) and int(block.frame.min()) > last:
                 break
     finally:
         capture.close()
-    return [{**watch.kept, **found}[frame] for frame in sorted({*watch.kept, *found})]
+    kept = {**({} if change else watch.kept), **found}
+    return [kept[frame] for frame in sorted(kept)]
 
 
 def _rows(block: MessageBlock, wanted: frozenset[int]) -> list[int]:
@@ -119,23 +132,26 @@ def _rows(block: MessageBlock, wanted: frozenset[int]) -> list[int]:
     return rows
 
 
-def _as_recorded(block: MessageBlock, row: int, watch: Watch) -> CutPacket | None:
+def _as_recorded(
+    block: MessageBlock, row: int, watch: Watch, change: Change | None
+) -> CutPacket | None:
     """The packet of a message: its own if that holds it, else one made around it."""
     start, size = int(block.start[row]), int(block.captured[row])
-    message = block.octets[start : start + size].tobytes()
+    message: bytes | None = block.octets[start : start + size].tobytes()
+    source: bytes | None = block.source[row].tobytes()
+    destination: bytes | None = block.destination[row].tobytes()
     frame = int(block.frame[row])
     own = watch.kept.get(frame)
-    if own is not None and message in own.octets:
+    if change is not None:
+        own = None
+        message = change(b"", message or b"")
+        source, destination = change(source or b"", b""), change(destination or b"", b"")
+    if own is not None and message is not None and message in own.octets:
         return own
-    if size > _MOST:
+    if message is None or source is None or destination is None or size > _MOST:
         return own
-    octets = _packet(
-        block.source[row].tobytes(),
-        block.destination[row].tobytes(),
-        int(block.source_port[row]),
-        int(block.destination_port[row]),
-        message,
-    )
+    ports = int(block.source_port[row]), int(block.destination_port[row])
+    octets = _packet(source, destination, *ports, message)
     return CutPacket(frame, int(block.time[row]), LINK_RAW, octets, len(octets), is_made=True)
 
 
