@@ -26,7 +26,7 @@ _WAITING: Final = 1
 """Jobs that wait for a thread: one is done while the next one is made."""
 
 _SIGHTING_ROWS: Final = 2**18
-"""Sightings collected before they are written: row groups that readers like."""
+"""Sightings (or unsigned RRsets) collected before they are written: row groups readers like."""
 
 Progress = Callable[[str, int], None]
 """Called after each block with the input's path and the octets of it handled so far."""
@@ -43,7 +43,7 @@ class IngestResult:
         messages: DNS messages put into transactions.
         outside: messages left out because they lie outside the asked times.
         transactions: rows written, by vocabulary.PAIRINGS.
-        sightings, signatures, key_runs, places: rows written.
+        sightings, unsigned, signatures, key_runs, places: rows written.
         evicted: queries closed early because `limits.OPEN_TRANSACTIONS` was reached.
         skipped: what evidence left out, by reason.
     """
@@ -55,6 +55,7 @@ class IngestResult:
     outside: int = 0
     transactions: dict[str, int] = field(default_factory=dict)
     sightings: int = 0
+    unsigned: int = 0
     signatures: int = 0
     key_runs: int = 0
     places: int = 0
@@ -124,6 +125,7 @@ def ingest(
         writing.transactions(matcher.finish())
     result.transactions = dict(zip(PAIRINGS, writing.pairings.tolist(), strict=True))
     result.sightings = writing.sighted
+    result.unsigned = writing.bare
     result.evicted = matcher.evicted
     result.skipped = evidence.skipped
     for name, table in (
@@ -248,11 +250,13 @@ class _Writing:
     ) -> None:
         self.pairings = np.zeros(len(PAIRINGS), np.int64)
         self.sighted = 0
+        self.bare = 0
         self._named = named
         self._reuse = reuse
         self._room: Any = None
         self._transactions = TableWriter(folder, "transactions")
         self._sightings = TableWriter(folder, "sightings")
+        self._unsigned = TableWriter(folder, "unsigned")
         self._worker = _Worker("writer")
 
     def transactions(self, batch: Any) -> None:
@@ -263,6 +267,11 @@ class _Writing:
         """Hand over a table of sightings, a row group."""
         self.sighted += rows.num_rows
         self._worker.put(self._sightings.write, rows)
+
+    def unsigned(self, rows: Any) -> None:
+        """Hand over a table of unsigned RRsets, a row group."""
+        self.bare += rows.num_rows
+        self._worker.put(self._unsigned.write, rows)
 
     def _write_transactions(self, batch: Any) -> None:
         from forensics.transactions.columns import room, to_arrow
@@ -283,7 +292,7 @@ class _Writing:
             self._worker.finish(quiet=kind is not None)
             done = kind is None
         finally:
-            for writer in (self._transactions, self._sightings):
+            for writer in (self._transactions, self._sightings, self._unsigned):
                 if done:
                     writer.close()
                 else:
@@ -295,15 +304,14 @@ class _Gathering:
 
     Args:
         evidence: the run's collector.
-        writing: takes the sightings.
+        writing: takes the sightings and the unsigned RRsets.
     """
 
     def __init__(self, evidence: Any, writing: _Writing) -> None:
         self._evidence = evidence
-        self._writing = writing
         self._rooms: list[Parsed] = []
-        self._held: list[Any] = []
-        self._held_rows = 0
+        self._sightings = _Pile(writing.sightings)
+        self._unsigned = _Pile(writing.unsigned)
         self._worker = _Worker("evidence")
 
     def parse(self, block: MessageBlock, first: int) -> tuple[Parsed, Parsed]:
@@ -323,22 +331,10 @@ class _Gathering:
         self._worker.put(self._collect, block, parsed, columns)
 
     def _collect(self, block: MessageBlock, parsed: Parsed, columns: Parsed) -> None:
-        rows = self._evidence.collect(block, parsed)
+        sightings, unsigned = self._evidence.collect(block, parsed)
         self._rooms.append(columns)
-        if rows.num_rows:
-            self._held.append(rows)
-            self._held_rows += rows.num_rows
-        if self._held_rows >= _SIGHTING_ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Write the sightings held so far as a row group."""
-        import pyarrow as pa
-
-        if self._held:
-            self._writing.sightings(pa.Table.from_batches(self._held).combine_chunks())
-        self._held = []
-        self._held_rows = 0
+        self._sightings.add(sightings)
+        self._unsigned.add(unsigned)
 
     def __enter__(self) -> Self:
         return self
@@ -346,4 +342,36 @@ class _Gathering:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._worker.finish(quiet=kind is not None)
         if kind is None:
-            self._flush()
+            self._sightings.flush()
+            self._unsigned.flush()
+
+
+class _Pile:
+    """Record batches of a long table, gathered until they make a row group.
+
+    Args:
+        write: takes each row group, a table.
+    """
+
+    def __init__(self, write: Callable[[Any], None]) -> None:
+        self._write = write
+        self._held: list[Any] = []
+        self._rows = 0
+
+    def add(self, batch: Any) -> None:
+        """Take a batch."""
+        if batch.num_rows:
+            self._held.append(batch)
+            self._rows += batch.num_rows
+        if self._rows >= _SIGHTING_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held as a row group."""
+        import pyarrow as pa
+
+        if self._held:
+            table = pa.Table.from_batches(self._held).unify_dictionaries()
+            self._write(table.combine_chunks())
+        self._held = []
+        self._rows = 0

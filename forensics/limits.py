@@ -176,6 +176,14 @@ JUDGE_WORK: Final = 5_000_000
 """Comparisons of key set sightings spent on one zone, some seconds. An honest zone with 200 places
 in the middle of a roll needs some ten thousand; what is left then counts as `limit-reached`."""
 
+UNSIGNED_NAMES: Final = 2**18
+"""Distinct owners and targets of unsigned RRsets held for one block, which has some 100,000
+messages. Beyond it RRsets count as `limit-reached`."""
+
+UNSIGNED_NAME_OCTETS: Final = 8 * 2**20
+"""Octets of those names together: 32 each. Compression lets hostile blocks name twenty times their
+own size."""
+
 NSEC3_ITERATIONS: Final = 150
 """NSEC3 iterations beyond which a zone counts as insecure (RFC 9276 3.2): what the most patient
 validators accept (Unbound 150; BIND 9.20 50). Bounds the cost of a hash."""

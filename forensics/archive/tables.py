@@ -47,16 +47,34 @@ _ENCODINGS: Final[dict[str, dict[str, str]]] = {
         "ttl": _SPLIT,
         "flags": _SPLIT,
     },
+    "unsigned": {
+        "transaction": _SPLIT,
+        "time": _DELTA,
+        "capture": _SPLIT,
+        "frame": _DELTA,
+        "place": _SPLIT,
+        "section": _SPLIT,
+        "records": _SPLIT,
+        "flags": _SPLIT,
+    },
 }
 """Columns that a dictionary would only slow: numbers that run take differences, and what is all
 but random takes its octets apart, so that the high ones compress to nothing. The rest of the
 columns are dictionary-encoded. Chosen by time first."""
 
-_ZSTD: Final = {"transactions": ["client", "server", "qname", "ede_text", "nsid"], "sightings": []}
-"""Columns of the two long tables that zstd shrinks by more than its time is worth; the others take
+_ZSTD: Final = {
+    "transactions": ["client", "server", "qname", "ede_text", "nsid"],
+    "sightings": [],
+    "unsigned": ["owner", "target"],
+}
+"""Columns of the long tables that zstd shrinks by more than its time is worth; the others take
 LZ4, at a third of the time. The short tables take zstd throughout."""
 
-_STATISTICS: Final = {"transactions": ["transaction", "time"], "sightings": ["signature", "time"]}
+_STATISTICS: Final = {
+    "transactions": ["transaction", "time"],
+    "sightings": ["signature", "time"],
+    "unsigned": ["transaction", "time"],
+}
 """Columns by which readers skip row groups. The rest would only cost time."""
 
 
@@ -175,7 +193,7 @@ def iter_batches(folder: Path, name: str, columns: list[str] | None = None) -> I
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(folder / f"{name}.parquet") as file:
-        map_ = _place_map(folder) if name in ("sightings", "keys") else None
+        map_ = _place_map(folder) if name in ("sightings", "unsigned", "keys") else None
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=columns).unify_dictionaries()
             for batch in table.combine_chunks().to_batches():

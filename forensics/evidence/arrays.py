@@ -47,6 +47,7 @@ class Messages(NamedTuple):
     """The columns of a MessageBlock and its Parsed that the kernel reads; see wire.blocks.
 
     `role` is uint8, the user's word on each message's source: 0, ROLE_SERVER or ROLE_RESOLVER.
+    `due` is bool: signatures were asked for, and there are records in answer or authority.
     """
 
     octets: NDArray[np.uint8]
@@ -72,6 +73,7 @@ class Messages(NamedTuple):
     do_known: NDArray[np.bool_]
     do_asked: NDArray[np.bool_]
     role: NDArray[np.uint8]
+    due: NDArray[np.bool_]
 
 
 class Scratch(NamedTuple):

@@ -1,4 +1,4 @@
-"""Collect the evidence of a run, block by block: signatures, their sightings, and key RRsets."""
+"""Collect the evidence of a run: signatures and their sightings, key RRsets, unsigned RRsets."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import limits, schemas
-from forensics.evidence import arrays
+from forensics.evidence import arrays, unsigned
 from forensics.evidence.gather import gather
 from forensics.evidence.interning import empty
 from forensics.evidence.keysets import key_table, response_only_places, suspect_sightings
 from forensics.evidence.signatures import signature_table
 from forensics.wire.blocks import MessageBlock, Parsed
+from forensics.wire.intern import COUNT, Interner, clear, lengths
 from forensics.wire.records import RECORD_MINIMUM
+from forensics.wire.text import name_texts
 
 
 class Evidence:
@@ -40,6 +42,7 @@ class Evidence:
         self._roles = [(_address(name), arrays.ROLE_SERVER) for name in sorted(servers)]
         self._roles += [(_address(name), arrays.ROLE_RESOLVER) for name in sorted(resolvers)]
         self._scratch = arrays.scratch()
+        self._names = unsigned.names()
         longest = arrays.ENTRY_OCTETS
         keysets = (limits.KEY_RRSETS, limits.KEY_ARENA_OCTETS, longest, hash_mask)
         slots = 1 << (2 * limits.KEY_RUNS - 1).bit_length()
@@ -64,12 +67,15 @@ class Evidence:
             skipped=np.zeros(len(arrays.SKIPPED), dtype=np.int64),
         )
 
-    def collect(self, block: MessageBlock, parsed: Parsed) -> Any:
-        """Take in one block; return the sightings of its responses, in order of messages.
+    def collect(self, block: MessageBlock, parsed: Parsed) -> tuple[Any, Any]:
+        """Take in one block; return what its responses show, in order of messages.
 
         Returns:
-            a record batch of schema SIGHTINGS.
+            record batches of schemas SIGHTINGS and UNSIGNED.
         """
+        asked = (parsed.do_known & parsed.do_asked) | parsed.dnssec_ok
+        judged = parsed.answers.astype(np.int64) + parsed.authorities
+        due = asked & (judged > 0) & (parsed.header_flags & 0x8000 != 0)
         messages = arrays.Messages(
             octets=block.octets,
             start=block.start,
@@ -94,6 +100,7 @@ class Evidence:
             do_known=parsed.do_known,
             do_asked=parsed.do_asked,
             role=self._role(block),
+            due=due,
         )
         # `signatures` leaves the additional section out, so its records all may be RRSIGs.
         most = parsed.signatures.astype(np.int64) + parsed.additionals
@@ -110,8 +117,16 @@ class Evidence:
             flags=np.empty(room, dtype=np.uint16),
             serial=np.empty(room, dtype=np.uint32),
         )
-        count = gather(messages, block.capture, self._scratch, self._held, rows)
-        return _sightings(rows, count, block.capture)
+        most = np.minimum(judged[due], block.captured[due] // RECORD_MINIMUM)
+        bare = unsigned.rows(int(most.sum()))
+        clear(self._names)
+        count, lone = gather(
+            messages, block.capture, self._scratch, self._held, rows, bare, self._names
+        )
+        return (
+            _sightings(rows, count, block.capture),
+            _unsigned(bare, lone, block.capture, self._names),
+        )
 
     def signatures(self) -> Any:
         """Return the distinct signatures so far: a table of schema SIGNATURES."""
@@ -168,4 +183,21 @@ def _sightings(rows: arrays.Rows, count: int, capture: int) -> Any:
     columns["capture"] = pa.array(np.full(count, capture, dtype=np.uint16))
     return pa.RecordBatch.from_arrays(
         [columns[name] for name in schemas.SIGHTINGS.names], schema=schemas.SIGHTINGS
+    )
+
+
+def _unsigned(rows: unsigned.UnsignedRows, count: int, capture: int, names: Interner) -> Any:
+    """Make the record batch of the kernel's first `count` unsigned RRsets."""
+    import pyarrow as pa
+
+    texts = name_texts(names.arena, names.starts[: names.state[COUNT]], lengths(names))
+    columns = {name: pa.array(column[:count]) for name, column in rows._asdict().items()}
+    for name in ("owner", "target"):
+        numbers = getattr(rows, name)[:count]
+        indices = pa.array(numbers, mask=numbers == unsigned.NO_NAME)
+        columns[name] = pa.DictionaryArray.from_arrays(indices, texts)
+    columns["time"] = columns["time"].view(pa.timestamp("ns", tz="UTC"))
+    columns["capture"] = pa.array(np.full(count, capture, dtype=np.uint16))
+    return pa.RecordBatch.from_arrays(
+        [columns[name] for name in schemas.UNSIGNED.names], schema=schemas.UNSIGNED
     )

@@ -33,7 +33,9 @@ from forensics.evidence.keysightings import note_keyset, note_run
 from forensics.evidence.known import ask_ahead, known_keyset, known_signature, signature_hash
 from forensics.evidence.rrsets import bring_rrset, owner_of
 from forensics.evidence.signed import note_signature
+from forensics.evidence.unsigned import UnsignedRows, note_unsigned
 from forensics.vocabulary import MessageFlag, Pairing, Section, SightingFlag
+from forensics.wire.intern import Interner
 from forensics.wire.jit import inlined_kernel, lean_kernel
 from forensics.wire.records import (
     CLASS,
@@ -143,7 +145,11 @@ def is_wanted(messages: Messages, message: int, held: Gathering) -> bool:
     place = np.int64(messages.place[message])
     if state in (_ANSWERED, _LATE) and place < held.paired.shape[0]:
         held.paired[place] += 1
-    if messages.signatures[message] == 0 and messages.keys[message] == 0:
+    if (
+        messages.signatures[message] == 0
+        and messages.keys[message] == 0
+        and not messages.due[message]
+    ):
         return False
     if (
         (header >> 11) & 15 != 0
@@ -262,8 +268,16 @@ def note_keys(
 
 
 @lean_kernel
-def gather(messages: Messages, capture: int, work: Scratch, held: Gathering, rows: Rows) -> int:
-    """Gather the signatures and key RRsets of a block's responses; see the classes above.
+def gather(
+    messages: Messages,
+    capture: int,
+    work: Scratch,
+    held: Gathering,
+    rows: Rows,
+    bare: UnsignedRows,
+    names: Interner,
+) -> tuple[int, int]:
+    """Gather the signatures, key RRsets and unsigned RRsets of a block's responses.
 
     Read are responses (QR) with opcode QUERY and one question of class IN that is no zone
     transfer (there an RRset spans messages). A message that breaks off is read as far as whole
@@ -271,10 +285,11 @@ def gather(messages: Messages, capture: int, work: Scratch, held: Gathering, row
     limits.MESSAGE_WORK steps are spent on one message.
 
     Returns:
-        rows written.
+        (rows written, unsigned RRsets written to `bare`)
     """
     octets = messages.octets
     count = 0
+    lone: Any = np.int64(0)
     following: Any = np.int64(0)
     while following < messages.start.shape[0]:
         batch, following = walk_batch(messages, following, work, held)
@@ -354,4 +369,9 @@ def gather(messages: Messages, capture: int, work: Scratch, held: Gathering, row
                     note_keys(
                         messages, message, capture, base, end, first, found, record, work, held
                     )
-    return count
+            if messages.due[message]:
+                lone = note_unsigned(
+                    messages, message, base, end, first, found, broken, flags, work, held,
+                    lone, bare, names,
+                )  # fmt: skip
+    return count, lone

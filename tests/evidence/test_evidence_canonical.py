@@ -81,7 +81,7 @@ OPAQUE = {
 
 def collect(*wires: bytes) -> tuple[Evidence, object]:
     evidence = Evidence()
-    sightings = evidence.collect(*make_block([Sent(item) for item in wires]))
+    sightings, _ = evidence.collect(*make_block([Sent(item) for item in wires]))
     return evidence, sightings
 
 

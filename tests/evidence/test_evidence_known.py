@@ -62,7 +62,7 @@ def told(evidence: Evidence, wire: bytes, place: int) -> tuple[object, object, o
     """What a message at a new place says, named so that numbers and the past do not matter."""
     before = evidence.skipped
     block, parsed = make_block([Sent(wire, place=place, source=f"192.0.2.{place % 250}")])
-    rows = evidence.collect(block, parsed).to_pylist()
+    rows = evidence.collect(block, parsed)[0].to_pylist()
     table = evidence.signatures()
     names = table["signature_id"].to_pylist()
     sightings = [

@@ -55,7 +55,16 @@ def stream():
 def test_every_table_is_there_and_counts_agree(tmp_path, stream):
     path = write_pcap(tmp_path / "a.pcap", stream)
     result = ingest([path], tmp_path / "tables")
-    made = {"captures", "losses", "transactions", "places", "signatures", "sightings", "keys"}
+    made = {
+        "captures",
+        "losses",
+        "transactions",
+        "places",
+        "signatures",
+        "sightings",
+        "unsigned",
+        "keys",
+    }
     assert set(digests(tmp_path / "tables")) == {f"{name}.parquet" for name in made}
     for name in made:
         table = read_table(tmp_path / "tables", name)
