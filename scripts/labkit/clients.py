@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import dns.asyncquery
@@ -88,14 +89,18 @@ def choose_question(chooser: random.Random) -> Question:
     return Question(host + chooser.choice(controls), address, kind)
 
 
-async def run_stub(stub: Stub, observations: list[Observation]) -> None:
+async def run_stub(
+    stub: Stub,
+    observations: list[Observation],
+    choose: Callable[[random.Random], Question] = choose_question,
+) -> None:
     """Ask for ever, at times and for names that the stub's own seed decides."""
     chooser = random.Random(f"{SEED}/{stub.name}")
     pending: set[asyncio.Task[None]] = set()
     try:
         while True:
             await asyncio.sleep(chooser.expovariate(1 / MEAN_INTERVAL))
-            question = choose_question(chooser)
+            question = choose(chooser)
             checking_disabled = stub.dnssec_ok and chooser.random() < 0.03
             task = asyncio.create_task(_lookup(stub, question, checking_disabled, observations))
             pending.add(task)

@@ -12,8 +12,14 @@ from pathlib import Path
 
 from labkit.de_2026 import INCIDENT as DE_2026
 from labkit.healthy_rolls import KSK_ROLL, ZSK_ROLL
+from labkit.incidents import PLANS
 from labkit.namespace import inside, network_namespace
+from labkit.places import all_addresses as small_addresses
+from labkit.play import record as record_plan
+from labkit.scoring.inputs import KINDS
+from labkit.scoring.run import print_rows
 from labkit.session import record
+from labkit.topology import all_addresses
 
 INCIDENTS = (DE_2026, ZSK_ROLL, KSK_ROLL)
 CAPTURES = Path(__file__).resolve().parents[2] / "captures"
@@ -24,11 +30,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/lab", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="list the recordings the lab can make")
-    names = [incident.name for incident in INCIDENTS]
+    headlines = {i.name: i.headline for i in INCIDENTS} | {p.name: p.headline for p in PLANS}
+    names = list(headlines)
     recorder = commands.add_parser("record", help="make a recording (needs root)")
     recorder.add_argument("name", choices=names)
     recorder.add_argument("--out", type=Path, default=CAPTURES, help="default: captures/")
     recorder.add_argument("--keep", type=Path, help="keep the servers' folders here")
+    scorer = commands.add_parser("score", help="run the analyzer and compare it with the truth")
+    scorer.add_argument("names", nargs="*", metavar="NAME", help="default: every recording")
+    scorer.add_argument("--kind", action="append", choices=KINDS, help="default: every input")
+    scorer.add_argument("--write", action="store_true", help="write captures/SCORE.md")
     play = commands.add_parser("play", help="the part of `record` inside the namespace")
     play.add_argument("name", choices=names)
     play.add_argument("work", type=Path)
@@ -36,13 +47,19 @@ def main() -> int:
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if arguments.command == "list":
-        for incident in INCIDENTS:
-            print(f"{incident.name:20} {incident.headline}")
+        for name, headline in headlines.items():
+            print(f"{name:20} {headline}")
         return 0
+    if arguments.command == "score":
+        return print_rows(arguments.names, arguments.kind or [], write=arguments.write)
     if arguments.command == "record":
         return _record(arguments.name, arguments.out, arguments.keep)
-    incident = next(i for i in INCIDENTS if i.name == arguments.name)
-    asyncio.run(record(incident, arguments.work, arguments.out))
+    for incident in INCIDENTS:
+        if incident.name == arguments.name:
+            asyncio.run(record(incident, arguments.work, arguments.out))
+    for plan in PLANS:
+        if plan.name == arguments.name:
+            asyncio.run(record_plan(plan, arguments.work, arguments.out))
     return 0
 
 
@@ -51,7 +68,11 @@ def _record(name: str, captures: Path, keep: Path | None) -> int:
         print("scripts/lab record needs root: it makes a network namespace", file=sys.stderr)
         return 2
     script = Path(__file__).resolve().parents[1] / "lab"
-    with tempfile.TemporaryDirectory(prefix="dns-lab-") as folder, network_namespace() as space:
+    addresses = small_addresses() if name in {p.name for p in PLANS} else all_addresses()
+    with (
+        tempfile.TemporaryDirectory(prefix="dns-lab-") as folder,
+        network_namespace(addresses) as space,
+    ):
         work, out = Path(folder, "work"), Path(folder, "out")
         work.mkdir()
         command = [sys.executable, str(script), "play", name, str(work), str(out)]

@@ -7,14 +7,14 @@ from functools import cached_property
 from typing import Literal
 
 import dns.dnssec
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from dns.dnssectypes import Algorithm
 from dns.name import Name
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
 from dns.rdtypes.ANY.DS import DS
 
 Role = Literal["ksk", "zsk", "csk"]
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 SECURE_ENTRY_POINT = 257
 ZONE_KEY = 256
@@ -59,6 +59,16 @@ def make_rsa(label: str, role: Role) -> SigningKey:
     """Make an RSA key of 2048 bits for RSASHA256 (algorithm 8)."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return _wrap(label, role, private, Algorithm.RSASHA256)
+
+
+def make_ed25519(label: str, role: Role) -> SigningKey:
+    """Make an Ed25519 key (algorithm 15)."""
+    return _wrap(label, role, ed25519.Ed25519PrivateKey.generate(), Algorithm.ED25519)
+
+
+def make(algorithm: int, label: str, role: Role) -> SigningKey:
+    """Make a key of an algorithm the lab knows: 8, 13 or 15."""
+    return {8: make_rsa, 13: make_ecdsa, 15: make_ed25519}[algorithm](label, role)
 
 
 def make_sharing_tag(labels: tuple[str, ...], avoid: frozenset[int]) -> list[SigningKey]:

@@ -29,6 +29,8 @@ class Sightings:
 
     serials: dict[str, dict[int, int]] = field(default_factory=dict)
     nsids: dict[str, str] = field(default_factory=dict)
+    answered: dict[str, dict[Name, list[int]]] = field(default_factory=dict)
+    zones: dict[str, dict[Name, dict[int, int]]] = field(default_factory=dict)
     queries: int = 0
     timeouts: int = 0
 
@@ -36,6 +38,16 @@ class Sightings:
         """Return when the address first answered with this serial or a later one (ns)."""
         seen = self.serials.get(address, {})
         return min((at for number, at in seen.items() if number >= serial), default=None)
+
+    def first_of(self, address: str, zone: Name, serial: int) -> int | None:
+        """Return when the address first showed this serial of a zone, or a later one (ns)."""
+        seen = self.zones.get(address, {}).get(zone, {})
+        return min((at for number, at in seen.items() if number >= serial), default=None)
+
+    def first_after(self, address: str, zone: Name, at: int) -> int | None:
+        """Return when the address first answered about a zone after an instant (ns)."""
+        times = self.answered.get(address, {}).get(zone, [])
+        return min((time for time in times if time > at), default=None)
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,27 @@ def parent_watches(servers: tuple[Server, ...], zone: Name) -> list[Watch]:
     return found
 
 
+def small_watches(servers: tuple[Server, ...], zone: Name, slow: int) -> list[Watch]:
+    """Return the questions of a short recording: `slow` stretches all intervals."""
+    counter = itertools.count(1)
+
+    def absent() -> Name:
+        return dns.name.from_text(f"monitor-{next(counter):04d}", zone)
+
+    def apex() -> Name:
+        return zone
+
+    found = []
+    for server in servers:
+        four, six = server.addresses[:2]
+        found.append(Watch(four, "SOA", 1.0 * slow, apex))
+        found.append(Watch(six, "SOA", 2.0 * slow, apex))
+        found.append(Watch(four, "DNSKEY", 4.0 * slow, apex))
+        found.append(Watch(six, "DNSKEY", 12.0 * slow, apex, tcp=True))
+        found.append(Watch(four, "A", 5.0 * slow, absent))
+    return found
+
+
 async def poll(watch: Watch, sightings: Sightings) -> None:
     """Ask one question for ever."""
     source = topology.MONITOR_ADDRESSES[":" in watch.address]
@@ -116,3 +149,7 @@ async def _ask(watch: Watch, source: str, rdtype: RdataType, sightings: Sighting
     for rrset in response.answer:
         if rrset.rdtype == dns.rdatatype.SOA and rdtype == dns.rdatatype.SOA:
             sightings.serials.setdefault(address, {}).setdefault(rrset[0].serial, now)
+            zones = sightings.zones.setdefault(address, {})
+            zones.setdefault(rrset.name, {}).setdefault(rrset[0].serial, now)
+            answered = sightings.answered.setdefault(address, {})
+            answered.setdefault(rrset.name, []).append(now)

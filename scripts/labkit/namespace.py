@@ -5,19 +5,17 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from labkit import topology
-
 ETHERNET_MTU = 1500
 
 
 @contextmanager
-def network_namespace() -> Iterator[str]:
-    """Make a namespace whose only interface is `lo` with every address of the lab on it."""
+def network_namespace(addresses: list[str]) -> Iterator[str]:
+    """Make a namespace whose only interface is `lo` with all these addresses on it."""
     name = f"dns-lab-{os.getpid()}"
     _ip("netns", "add", name)
     try:
         _ip("-n", name, "link", "set", "lo", "mtu", str(ETHERNET_MTU), "up")
-        for address in topology.all_addresses():
+        for address in addresses:
             if ":" in address:
                 _ip("-n", name, "addr", "add", f"{address}/128", "dev", "lo", "nodad")
             else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from labkit.topology import Resolver, Server
 
 STOP_SECONDS = 10
+LARGEST_ANSWER = 4096  # octets over UDP; resolvers that ask for less get less
 
 
 @dataclass
@@ -26,6 +27,11 @@ class Running:
 
     def reload(self) -> None:
         """Tell the server to read its zone files again (SIGHUP does so in NSD, Knot and BIND)."""
+        if isinstance(self.server, Server) and self.server.software == "pdns":
+            for origin in self.zones:
+                order = ["bind-reload-now", origin.rstrip(".") or "."]
+                _quietly(["pdns_control", f"--socket-dir={self.folder}", *order])
+            return
         self.process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
@@ -45,7 +51,7 @@ def start_authority(server: Server, zones: dict[str, str], work: Path) -> Runnin
     folder.mkdir()
     for origin, text in zones.items():
         _write_whole(folder / _zone_file(origin), text)
-    configure = {"nsd": _nsd, "knot": _knot, "bind": _bind}[server.software]
+    configure = {"nsd": _nsd, "knot": _knot, "bind": _bind, "pdns": _pdns}[server.software]
     command = configure(server, list(zones), folder)
     return Running(server, folder, start(command, folder), list(zones))
 
@@ -64,6 +70,13 @@ def versions() -> dict[str, str]:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         found[name] = re.sub(r"\s*<.*>", "", (done.stdout + done.stderr).splitlines()[0])
     found["unbound"] = found["unbound"].replace("Version", "Unbound")
+    try:
+        command = ["pdns_server", "--version"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        text = (done.stdout + done.stderr).splitlines()[0]
+        found["pdns"] = re.sub(r"\s*\(C\).*", "", text[text.index("PowerDNS") :])
+    except FileNotFoundError:
+        pass  # only some recordings need it
     return found
 
 
@@ -81,6 +94,8 @@ def _nsd(server: Server, zones: list[str], folder: Path) -> list[str]:
         f'  xfrdfile: "{folder}/xfrd.state"',
         f'  xfrdir: "{folder}"',
         f'  nsid: "ascii_{server.nsid}"',
+        f"  ipv4-edns-size: {LARGEST_ANSWER}",
+        f"  ipv6-edns-size: {LARGEST_ANSWER}",
         "  rrl-ratelimit: 0",
         "  rrl-whitelist-ratelimit: 0",
         "  zonefiles-check: yes",
@@ -101,6 +116,7 @@ def _knot(server: Server, zones: list[str], folder: Path) -> list[str]:
         "  user: root:root",
         "  listen: [" + ", ".join(f'"{address}@53"' for address in server.addresses) + "]",
         f'  nsid: "{server.nsid}"',
+        f"  udp-max-payload: {LARGEST_ANSWER}",
         "  udp-workers: 1",
         "  tcp-workers: 1",
         "  background-workers: 1",
@@ -133,6 +149,7 @@ def _bind(server: Server, zones: list[str], folder: Path) -> list[str]:
         f"  listen-on {{ {ipv4}; }};",
         f"  listen-on-v6 {{ {ipv6}; }};",
         f'  server-id "{server.nsid}";',
+        f"  max-udp-size {LARGEST_ANSWER};",
         "  recursion no; notify no; dnssec-validation no; empty-zones-enable no;",
         "  allow-transfer { none; };",
         f'  pid-file none; lock-file none; session-keyfile "{folder}/session.key";',
@@ -145,6 +162,43 @@ def _bind(server: Server, zones: list[str], folder: Path) -> list[str]:
     configuration = folder / "named.conf"
     configuration.write_text("\n".join(lines) + "\n")
     return ["named", "-f", "-n", "1", "-c", str(configuration)]
+
+
+def _pdns(server: Server, zones: list[str], folder: Path) -> list[str]:
+    """PowerDNS serves the zone files as they are signed: `pdnsutil set-presigned`."""
+    lines = [
+        f'zone "{origin.rstrip(".")}" {{ type master; file "{folder}/{_zone_file(origin)}"; }};'
+        for origin in zones
+    ]
+    (folder / "named.conf").write_text("\n".join(lines) + "\n")
+    lines = [
+        "launch=bind",
+        f"bind-config={folder}/named.conf",
+        f"bind-dnssec-db={folder}/dnssec.db",
+        "local-address=" + ", ".join(server.addresses),
+        f"server-id={server.nsid}",
+        f"socket-dir={folder}",
+        "daemon=no",
+        "guardian=no",
+        "disable-syslog=yes",
+        "security-poll-suffix=",
+        "cache-ttl=0",
+        "query-cache-ttl=0",
+        "negquery-cache-ttl=0",
+        "zone-cache-refresh-interval=0",
+        "receiver-threads=1",
+        "distributor-threads=1",
+    ]
+    (folder / "pdns.conf").write_text("\n".join(lines) + "\n")
+    utility = ["pdnsutil", f"--config-dir={folder}"]
+    _quietly([*utility, "create-bind-db", str(folder / "dnssec.db")])
+    for origin in zones:
+        _quietly([*utility, "set-presigned", origin.rstrip(".")])
+    return ["pdns_server", f"--config-dir={folder}"]
+
+
+def _quietly(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:

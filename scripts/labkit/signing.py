@@ -44,10 +44,15 @@ class MadeSignature:
 
 @dataclass
 class Zone:
-    """The contents of a zone, and the signatures that stand beside them now."""
+    """The contents of a zone, and the signatures that stand beside them now.
+
+    `window` (seconds since 1970) is the inception and expiration of what is signed next; without
+    it the lab's usual lifetime counts from the moment of signing.
+    """
 
     origin: Name
     serial: int
+    window: tuple[int, int] | None = None
     rrsets: dict[RRKey, RRset] = field(default_factory=dict)
     signatures: dict[RRKey, list[MadeSignature]] = field(default_factory=dict)
 
@@ -122,13 +127,15 @@ class Zone:
         now = time.time_ns() // SECOND
         # Real signers jitter lifetimes so that signatures do not run out all at once.
         jitter = int.from_bytes(hashlib.sha256(owner.to_text().encode()).digest()[:2], "big") % 3600
+        usual = (now - INCEPTION_BACKDATE, now + SIGNATURE_LIFETIME - jitter)
+        inception, expiration = self.window or usual
         rrsig = dns.dnssec.sign(
             self.rrsets[key],
             signer.private,
             self.origin,
             signer.dnskey,
-            inception=now - INCEPTION_BACKDATE,
-            expiration=now + SIGNATURE_LIFETIME - jitter,
+            inception=inception,
+            expiration=expiration,
             deterministic=False,
         )
         return MadeSignature(owner, rdtype, signer, self.serial, rrsig)

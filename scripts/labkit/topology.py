@@ -6,7 +6,7 @@ Everything below is constant, so two recordings of one incident differ in keys a
 from dataclasses import dataclass
 from typing import Literal
 
-Software = Literal["nsd", "knot", "bind", "unbound"]
+Software = Literal["nsd", "knot", "bind", "pdns", "unbound"]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ from dns.rrset import RRset
 
 CAPTURES = Path(__file__).resolve().parents[2] / "captures"
 FOLDERS = sorted(path for path in CAPTURES.iterdir() if path.is_dir())
-NAMES = [path.name for path in FOLDERS]
+FILE_OF_LARGE_WORLD = "unbound.dnstap.zst"
+NAMES = [path.name for path in FOLDERS if (path / FILE_OF_LARGE_WORLD).exists()]
+SMALL = [path.name for path in FOLDERS if path.name not in NAMES]
 MAGIC_NANOSECONDS = 0xA1B23C4D
 SECOND = 1_000_000_000
 
@@ -116,7 +118,7 @@ def signed(name: str, sources: tuple[str, ...]) -> dict[str, Signed]:
 
 def dnstap_frames(name: str) -> Iterator[bytes]:
     """Yield the data frames of a Frame Streams file; its control frames must be in order."""
-    data = decompressed(name, "unbound.dnstap.zst")
+    data = decompressed(name, truth(name)["capture"]["dnstap_file"])
     at, controls = 0, []
     while at < len(data):
         (length,) = struct.unpack_from("!I", data, at)

@@ -1,0 +1,1 @@
+"""The score: the analyzer over the whole library, held against what the lab knows."""

@@ -1,0 +1,95 @@
+"""The inputs that the analyzer gets of one recording: whole, or what one recorder would have."""
+
+import ipaddress
+import struct
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+KINDS = ("pcap", "dnstap", "client", "upstream", "logs")
+ETHERNET, RECORD, HEADER = 14, 16, 24
+IPV4, IPV6 = 0x0800, 0x86DD
+
+Wanted = Callable[[str, str], bool]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A folder of captures/ with its truth."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The name of the recording."""
+        return self.folder.name
+
+    @cached_property
+    def truth(self) -> dict[str, Any]:
+        """What the lab wrote."""
+        return tomllib.loads((self.folder / "truth.toml").read_text())
+
+    @property
+    def anchor(self) -> Path:
+        """The trust anchor of the recording's root."""
+        return self.folder / "trust-anchor.ds"
+
+    @property
+    def logs(self) -> list[Path]:
+        """The resolvers' logs."""
+        return sorted(self.folder.glob("*.log"))
+
+    def inputs(self, kind: str, scratch: Path) -> list[Path]:
+        """Return the files that the analyzer reads for a kind; `scratch` takes what is cut."""
+        pcap = self.folder / self.truth["capture"]["file"]
+        if kind == "dnstap":
+            return [self.folder / self.truth["capture"]["dnstap_file"]]
+        if kind in ("client", "upstream"):
+            return [self._cut(pcap, kind, scratch)]
+        return [pcap]
+
+    def _cut(self, pcap: Path, kind: str, scratch: Path) -> Path:
+        clients = {client["address"] for client in self.truth["clients"]}
+        resolvers = {a for one in self.truth["resolvers"] for a in one["addresses"]}
+        others = clients | resolvers | set(self.truth["capture"]["monitor"])
+
+        def client_side(one: str, other: str) -> bool:
+            return (one in clients) != (other in clients)
+
+        def upstream_side(one: str, other: str) -> bool:
+            ends = {one, other}
+            return len(ends & resolvers) == 1 and not (ends - resolvers) & others
+
+        target = scratch / f"{self.name}-{kind}.pcap"
+        wanted = client_side if kind == "client" else upstream_side
+        target.write_bytes(b"".join(_selected(_decompressed(pcap), wanted)))
+        return target
+
+
+def _decompressed(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return zstandard.ZstdDecompressor().stream_reader(stream).read()
+
+
+def _selected(data: bytes, wanted: Wanted) -> Iterator[bytes]:
+    """Yield the file header and the packets between addresses that are wanted (Ethernet, LE)."""
+    yield data[:HEADER]
+    at = HEADER
+    while at < len(data):
+        (length,) = struct.unpack_from("<I", data, at + 8)
+        frame = data[at + RECORD : at + RECORD + length]
+        (kind,) = struct.unpack_from("!H", frame, 12)
+        if kind == IPV4:
+            ends = frame[ETHERNET + 12 : ETHERNET + 16], frame[ETHERNET + 16 : ETHERNET + 20]
+        elif kind == IPV6:
+            ends = frame[ETHERNET + 8 : ETHERNET + 24], frame[ETHERNET + 24 : ETHERNET + 40]
+        else:
+            ends = (b"", b"")
+        if ends[0] and wanted(*(str(ipaddress.ip_address(end)) for end in ends)):
+            yield data[at : at + RECORD + length]
+        at += RECORD + length

@@ -1,0 +1,256 @@
+"""Hold one report against the truth of its recording: one row of the score."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+GRAVE = frozenset({"outage", "partial"})
+SLACK = 15 * 10**9
+"""How long after the operator's act a mitigation may first show (ns): clients have to ask."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the analyzer said of one input; each cell is words for the table.
+
+    `right` is whether zone, reason and brackets stand and nothing was invented.
+    """
+
+    capture: str
+    kind: str
+    right: bool
+    said: str
+    reason: str
+    severity: str
+    patterns: str
+    servers: str
+    onset: str
+    recovery: str
+    false: str
+    mitigations: str
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the row for the table."""
+        return (
+            self.kind,
+            "right" if self.right else "**no**",
+            self.said,
+            self.reason,
+            self.severity,
+            self.patterns,
+            self.servers,
+            self.onset,
+            self.recovery,
+            self.false,
+            self.mitigations,
+        )
+
+
+COLUMNS = (
+    "input", "right", "said", "reason", "severity", "patterns", "servers", "onset", "recovery",
+    "false", "mitigations",
+)  # fmt: skip
+
+
+def judge(truth: dict[str, Any], kind: str, report: dict[str, Any]) -> Row:
+    """Compare a report with the truth of its capture.
+
+    Only truth decides: an input that cannot show the incident (client traffic alone holds few
+    signatures) is a miss like any other, and stands in the table as one.
+    """
+    zones = _zones(truth) if _is_outage(truth) else set()
+    incidents = report["incidents"]
+    expected = [i for i in incidents if _counts(i, truth) and i["zone"] in zones]
+    main = max(expected, key=lambda i: _worth(i, truth), default=None)
+    others = [i for i in incidents if i not in expected]
+    false = [i for i in others if i["severity"] in GRAVE]
+    hints = [i for i in others if i["severity"] not in GRAVE]
+    found = {
+        "said": _said(incidents),
+        "reason": _reason(truth, main),
+        "severity": _severity(truth, main),
+        "patterns": _patterns(truth, main),
+        "servers": _servers(truth, main),
+        "onset": _bracket(truth, main, "onset", "last_good", "first_bad", "change", "changed"),
+        "recovery": _bracket(
+            truth, main, "recovery", "last_bad", "first_good", "repair", "repaired"
+        ),
+        "mitigations": _mitigations(truth, incidents),
+    }
+    stray = [*(f"{i['zone']} {i['reason']}" for i in false), *(f"({i['zone']})" for i in hints)]
+    found["false"] = ", ".join(sorted(set(stray))) or "-"
+    missed = {i for i in zones if i not in {e["zone"] for e in expected}}
+    if len(zones) > 1 and missed and main:
+        found["said"] += f"; {len(missed)} of {len(zones)} zones missed"
+    right = not false and "false" not in found["mitigations"]
+    if _is_outage(truth):
+        whole = main is not None and found["reason"] == "yes" and len(missed) == 0
+        right = right and whole and "miss" not in (found["onset"] + found["recovery"])
+    elif truth["expected"] == "near-miss":
+        right = right and main is not None
+    return Row(truth["name"], kind, right, **found)
+
+
+def _zones(truth: dict[str, Any]) -> set[str]:
+    """Return the broken zones: those of the plan if the truth's zone is one of them."""
+    zones = truth.get("zones", ())
+    planned = set(zones) if isinstance(zones, list) else set()
+    return planned if truth["zone"] in planned else {str(truth["zone"])}
+
+
+def _is_outage(truth: dict[str, Any]) -> bool:
+    return bool(truth["expected"] != "no incident")
+
+
+def _counts(incident: dict[str, Any], truth: dict[str, Any]) -> bool:
+    return incident["severity"] in GRAVE or truth["expected"] == "near-miss"
+
+
+def _worth(incident: dict[str, Any], truth: dict[str, Any]) -> tuple[bool, bool, int]:
+    in_zone = incident["zone"] == truth["zone"]
+    return in_zone, incident["reason"] == truth.get("reason"), incident["impact"]["servfail"]
+
+
+def _said(incidents: list[dict[str, Any]]) -> str:
+    found: dict[tuple[str, str], int] = {}
+    for incident in incidents:
+        if incident["severity"] in GRAVE:
+            key = (incident["zone"], incident["reason"])
+            found[key] = found.get(key, 0) + 1
+    if len(found) > 3:
+        return f"{len(found)} incidents"
+    return ", ".join(f"{zone} {reason}" for zone, reason in sorted(found)) or "nothing"
+
+
+def _reason(truth: dict[str, Any], main: dict[str, Any] | None) -> str:
+    if not truth.get("reason"):
+        return "-"
+    if main is None:
+        return "none"
+    reasons = {phase["reason"] for phase in main.get("phases", ())} | {main["reason"]}
+    if truth["reason"] in reasons:
+        return "yes"
+    return "yes" if reasons & set(truth.get("also", ())) else f"no: {main['reason']}"
+
+
+def _severity(truth: dict[str, Any], main: dict[str, Any] | None) -> str:
+    wanted = truth.get("severity", "outage" if truth["expected"] == "incident" else "")
+    if not wanted or main is None:
+        return "-"
+    severity = str(main["severity"])
+    return "yes" if severity == wanted else f"{severity}, is {wanted}"
+
+
+def _patterns(truth: dict[str, Any], main: dict[str, Any] | None) -> str:
+    wanted = set(truth.get("patterns", ()))
+    if main is None or not wanted:
+        return "-"
+    found = {str(pattern["kind"]) for pattern in main["patterns"]}
+    words = [f"lacks {kind}" for kind in sorted(wanted - found)]
+    words += [f"adds {kind}" for kind in sorted(found - wanted)]
+    return "; ".join(words) or "yes"
+
+
+def _servers(truth: dict[str, Any], main: dict[str, Any] | None) -> str:
+    if main is None or truth.get("view") == "resolver":
+        return "-"
+    zone = truth["zone"]
+    told = {
+        s["address"]
+        for s in truth.get("servers", ())
+        if "told_to_change" in s and s.get("zone", zone) == zone
+    }
+    if not told:  # the act was the parent's: every server of the zone is bad by it
+        told = {a for one in truth["authorities"] if zone in one["zones"] for a in one["addresses"]}
+    bad = {s["address"] for s in main["servers"] if s["bad"]}
+    extra = bad - told
+    words = f"{len(told & bad)}/{len(told)}"
+    return words + (f" +{len(extra)}" if extra else "")
+
+
+def _bracket(
+    truth: dict[str, Any],
+    main: dict[str, Any] | None,
+    part: str,
+    before: str,
+    after: str,
+    act: str,
+    seen: str,
+) -> str:
+    """Say whether a bracket overlaps what the lab did: `yes`, `open` on its outer side, `miss`."""
+    if main is None:
+        return "-"
+    told = [nanoseconds(s[f"told_to_{act}"]) for s in truth["servers"] if f"told_to_{act}" in s]
+    shown = [nanoseconds(s[f"first_seen_{seen}"]) for s in truth["servers"] if _has(s, seen)]
+    if not told:
+        told = shown = _from_phases(truth, act)
+    if not told:
+        return "-"
+    latest = max(shown or told)
+    bracket = main[part]
+    low, high = bracket.get(before), bracket.get(after)
+    if low is not None and nanoseconds(low) > latest + _late(truth):
+        return f"miss (+{(nanoseconds(low) - latest) / 1e9:.1f} s)"
+    if high is not None and nanoseconds(high) < min(told):
+        return f"miss (-{(min(told) - nanoseconds(high)) / 1e9:.1f} s)"
+    return "open" if low is None or high is None else "yes"
+
+
+def _late(truth: dict[str, Any]) -> int:
+    """Return what a cache may add to the acts, in ns: only where caches are what fails."""
+    if truth.get("view") != "resolver":
+        return 0
+    view = truth.get("views", {}).get("resolver", {})
+    if "bad_for_cached_from" not in view:
+        return 0
+    return nanoseconds(view["bad_for_cached_from"]) - nanoseconds(view["bad_from"])
+
+
+def _from_phases(truth: dict[str, Any], act: str) -> list[int]:
+    wrong = [(nanoseconds(at), reason) for at, reason in truth.get("phases", ())]
+    return [at for at, reason in wrong if bool(reason) == (act == "change")][:1]
+
+
+def _has(server: dict[str, Any], seen: str) -> bool:
+    return f"first_seen_{seen}" in server
+
+
+def _mitigations(truth: dict[str, Any], incidents: list[dict[str, Any]]) -> str:
+    """Say how many of the operators' acts were found, and how many were invented.
+
+    A repair at a resolver is the end of its trouble, not an operator's act, and is not counted.
+    """
+    kinds = ("negative-trust-anchor", "serve-stale")
+    addresses = {r["name"]: set(r["addresses"]) for r in truth.get("resolvers", ())}
+    told: dict[tuple[str, str], int] = {}
+    for one in truth.get("mitigations", ()):
+        if one["kind"] in kinds:
+            told.setdefault((one["kind"], one["name"]), nanoseconds(one["at"]))
+    said = [
+        m
+        for incident in incidents
+        for m in incident.get("mitigations", ())
+        if m["kind"] in kinds and m.get("resolver")
+    ]
+    found, invented = set(), 0
+    for one in said:
+        matches = [
+            key
+            for key, at in told.items()
+            if key[0] == one["kind"]
+            and one["resolver"] in addresses[key[1]]
+            and -(10**9) <= nanoseconds(one["at"]) - at <= SLACK
+        ]
+        found.update(matches)
+        invented += not matches
+    if not told and not invented:
+        return "-"
+    words = f"{len(found)}/{len(told)}"
+    return words + (f", {invented} false" if invented else "")
+
+
+def nanoseconds(text: str) -> int:
+    """Read RFC 3339 in UTC with up to nine decimals."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    moment = dt.datetime.fromisoformat(whole).replace(tzinfo=dt.UTC)
+    return int(moment.timestamp()) * 10**9 + int(fraction.ljust(9, "0"))
