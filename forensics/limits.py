@@ -48,6 +48,27 @@ PROTOBUF_FIELDS: Final = 64
 """Fields of one protobuf message that are walked; dnstap defines 16. Bounds the work that a
 hostile frame can ask for."""
 
+MESSAGE_OCTETS: Final = 65_535
+"""Longest DNS message: its length is 16 bits over TCP (RFC 1035 4.2.2)."""
+
+CBOR_DEPTH: Final = 16
+"""Arrays and maps within each other that are followed; C-DNS needs eight (RFC 8618 7)."""
+
+CDNS_BLOCK_OCTETS: Final = 64 * 2**20
+"""Longest C-DNS block believed, held whole: a block has 5,000 items by default, about a megabyte,
+and an item of one large response 64 KiB."""
+
+CDNS_ENTRIES: Final = 2**18
+"""Entries read of one table of a C-DNS block, and items: fifty times the default block. Bounds the
+arrays made of them to 100 MiB. Further ones are counted."""
+
+CDNS_RATIO: Final = 250
+"""Octets of messages per octet of a C-DNS block: an item of forty octets may name a response of a
+kilobyte that the block stores once. What is beyond it is a bomb."""
+
+CDNS_FREE_OCTETS: Final = 16 * 2**20
+"""Octets of messages that any C-DNS block may give."""
+
 BLOCK_MESSAGES: Final = 2**20
 """Packets looked at, and so DNS messages handed on, at once: bounds the columns of a block."""
 

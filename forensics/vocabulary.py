@@ -107,6 +107,9 @@ class MessageFlag(IntFlag):
     """the first IP fragment alone: header and question only can be believed"""
     DUPLICATE = 4
     """the same packet seen a second time by the capture; counted, then left out"""
+    PARTIAL = 8
+    """rebuilt from a log whose exporter left some records out (always with CUT): what is missing
+    says nothing, and the counts in the header are those of what was kept"""
 
 
 class SightingFlag(IntFlag):
@@ -445,6 +448,14 @@ LOSSES: Final = {
     "decompression-failed": LossKind("file", "whose compressed data is damaged or cut"),
     "decompression-limit": LossKind("file", "that expands beyond every sensible size"),
     "read-failed": LossKind("file", "that the system failed to read on"),
+    "exporter-omitted": LossKind(
+        "message", "of which the exporter kept only a part (nothing follows from the rest)", False
+    ),
+    "item-incomplete": LossKind(
+        "item", "without what a message needs, because the exporter left it out", False
+    ),
+    "cbor-malformed": LossKind("stretch", "of a C-DNS file that is no block"),
+    "cbor-limit": LossKind("item", "of a C-DNS block beyond the limits"),
     "unreadable": LossKind("input", "that could not be opened or recognised"),
     "outside-times": LossKind("message", "outside the times asked for", False),
     "open-transactions": LossKind(

@@ -35,6 +35,10 @@ class Reason(IntEnum):
     DECOMPRESSION_FAILED = 19
     DECOMPRESSION_LIMIT = 20
     READ_FAILED = 21
+    EXPORTER_OMITTED = 22
+    ITEM_INCOMPLETE = 23
+    CBOR_MALFORMED = 24
+    CBOR_LIMIT = 25
 
 
 REASONS: Final = tuple(reason.name.lower().replace("_", "-") for reason in Reason)
@@ -63,10 +67,21 @@ SENTENCES: Final = {
     Reason.DECOMPRESSION_FAILED: "the compressed data is damaged or cut",
     Reason.DECOMPRESSION_LIMIT: "the data expands beyond the limit: a decompression bomb",
     Reason.READ_FAILED: "the system failed to read on",
+    Reason.EXPORTER_OMITTED: "the exporter kept only a part of the message",
+    Reason.ITEM_INCOMPLETE: "the exporter left out what no message can do without",
+    Reason.CBOR_MALFORMED: "octets that are no C-DNS block",
+    Reason.CBOR_LIMIT: "more in a C-DNS block than is read",
 }
 """Each reason in plain words: the default `losses.detail`."""
 
-NOTICES: Final = frozenset({Reason.MESSAGE_CUT, Reason.NO_TIMESTAMP, Reason.IDENTITY_LIMIT})
+NOTICES: Final = frozenset(
+    {
+        Reason.MESSAGE_CUT,
+        Reason.NO_TIMESTAMP,
+        Reason.IDENTITY_LIMIT,
+        Reason.EXPORTER_OMITTED,
+    }
+)
 """Reasons whose packet still gives a message; every other counted packet gives none."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, Protocol
 
 from forensics import limits
-from forensics.capture import dnstap, pcap, pcapng
+from forensics.capture import cdns, dnstap, pcap, pcapng
 from forensics.capture.containers import STANDARD_INPUT, Stream
 from forensics.capture.facts import CaptureFacts, captures_table, losses_table
 from forensics.errors import UnknownFormat
@@ -37,7 +37,7 @@ class Reader(Protocol):
         """Yield a block for each window, perhaps an empty one, and fill `facts`."""
 
 
-READERS: Final[tuple[Reader, ...]] = (pcap, pcapng, dnstap)
+READERS: Final[tuple[Reader, ...]] = (pcap, pcapng, dnstap, cdns)
 
 
 class Capture:
@@ -131,8 +131,7 @@ _OTHER_FORMATS: Final = (
     (b"PK\3\4", "this is a ZIP archive; unpack it first"),
     (b"7z\xbc\xaf\x27\x1c", "this is a 7-Zip archive; unpack it first"),
     (b"PAR1", "this is Parquet; name its folder as a dataset"),
-    (b"\x83eC-DNS", "this is C-DNS, which is not read yet"),
-    (b"\x83feC-DNS", "this is C-DNS, which is not read yet"),
+    (b"\x83hDNS-STAT", "this is a C-DNS draft of 2016; rewrite it with inspector and compactor"),
 )
 """Formats that users are likely to try, by their first octets."""
 

@@ -61,6 +61,7 @@ _AXFR: Final = 252
 _IXFR: Final = 251
 _IN: Final = 1
 _CUT: Final = int(MessageFlag.CUT)
+_PARTIAL: Final = int(MessageFlag.PARTIAL)
 _UNREADABLE: Final = int(MessageFlag.FRAGMENT | MessageFlag.DUPLICATE)
 _ANSWERED: Final = int(Pairing.ANSWERED)
 _LATE: Final = int(Pairing.LATE)
@@ -124,7 +125,8 @@ def response_flags(messages: Messages, message: int, cut: bool) -> int:
     authority = kind == _TAP_AUTH_RESPONSE or (upstream and not ra)
     if aa and (not ra or upstream or header & 0x0100 == 0):
         authority = True
-    if not aa and not ra and messages.answers[message] == 0:
+    partial = messages.flags[message] & _PARTIAL != 0
+    if not aa and not ra and messages.answers[message] == 0 and not partial:
         authority = True
     if role == ROLE_SERVER:
         authority = True

@@ -14,6 +14,8 @@ from forensics.timeline.lineage import ZoneFinder
 from forensics.vocabulary import Pairing, Vantage
 
 NO_RESPONSE: Final = -1
+UNKNOWN: Final = -1
+"""A count that the capture does not tell."""
 
 VALIDATION_EDES: Final = frozenset({1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 25, 27})
 """Extended errors by which a resolver says that validation failed (RFC 8914 4, RFC 9276 3.2)."""
@@ -88,8 +90,8 @@ def read(batch: Any) -> Lookups:
         ra=truths(batch["ra"]),
         cd=truths(batch["cd"]),
         ad=truths(batch["ad"]),
-        answers=integers(batch["answers"]),
-        authorities=integers(batch["authorities"]),
+        answers=integers(batch["answers"], UNKNOWN),
+        authorities=integers(batch["authorities"], UNKNOWN),
         client=coded(batch["client"]),
         server=coded(batch["server"]),
         name=coded(batch["qname"]),

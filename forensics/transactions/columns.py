@@ -73,9 +73,9 @@ _KINDS: Final = {
 }
 
 # Rows of `Out.bits`: first what is known (validity), then the boolean columns.
-_QUERY, _RESPONSE, _QUESTION, _EDNS, _EDE, _LATENCY, _TEXT, _NSID, _IDENTITY = range(9)
-_RD, _AA, _TC, _RA, _AD, _CD, _DO, _OPT = range(9, 17)
-_BIT_ROWS: Final = 17
+_QUERY, _RESPONSE, _QUESTION, _EDNS, _EDE, _LATENCY, _TEXT, _NSID, _IDENTITY, _COUNTS = range(10)
+_RD, _AA, _TC, _RA, _AD, _CD, _DO, _OPT = range(10, 18)
+_BIT_ROWS: Final = 18
 
 
 @lean_kernel
@@ -139,23 +139,24 @@ def _columns(rows: Any, status: Any, count: Any, servers: Any, roles: Any, out: 
         bits[6] |= np.int64(entry.ede_text >= 0) << place
         bits[7] |= np.int64(entry.nsid >= 0) << place
         bits[8] |= np.int64(entry.identity >= 0) << place
-        bits[9] |= ((flags >> 8) & 1) << place
-        bits[10] |= ((response >> 10) & 1) << place
-        bits[11] |= ((response >> 9) & 1) << place
-        bits[12] |= ((response >> 7) & 1) << place
-        bits[13] |= ((response >> 5) & 1) << place
-        bits[14] |= ((flags >> 4) & 1) << place
-        bits[15] |= ((has >> 4) & 1) << place
-        bits[16] |= ((has >> 5) & 1) << place
+        bits[9] |= ((has >> 8) & 1) << place
+        bits[10] |= ((flags >> 8) & 1) << place
+        bits[11] |= ((response >> 10) & 1) << place
+        bits[12] |= ((response >> 9) & 1) << place
+        bits[13] |= ((response >> 7) & 1) << place
+        bits[14] |= ((response >> 5) & 1) << place
+        bits[15] |= ((flags >> 4) & 1) << place
+        bits[16] |= ((has >> 4) & 1) << place
+        bits[17] |= ((has >> 5) & 1) << place
         to += 1
         if place == 7:
-            for kind in range(17):
+            for kind in range(18):
                 out.bits[kind, (to >> 3) - 1] = bits[kind]
                 bits[kind] = 0
     if to & 7:
-        for kind in range(17):
+        for kind in range(18):
             out.bits[kind, to >> 3] = bits[kind]
-    for kind in range(9):
+    for kind in range(10):
         known = 0
         for octet in range((to + 7) >> 3):
             value = np.int64(out.bits[kind, octet])
@@ -185,8 +186,8 @@ _VALIDITY: Final = {
     "ede": _EDE,
     "ede_text": _TEXT,
     "nsid": _NSID,
-    "answers": _RESPONSE,
-    "authorities": _RESPONSE,
+    "answers": _COUNTS,
+    "authorities": _COUNTS,
     "query_size": _QUERY,
     "response_size": _RESPONSE,
     "identity": _IDENTITY,
@@ -218,7 +219,7 @@ def room() -> Room:
         np.empty(CAPACITY, _KINDS.get(name, np.uint16)) for name in Out._fields[:-4]
     ]
     scratch = np.zeros(_BIT_ROWS, np.int64)
-    values += [scratch, bits, np.zeros(9, np.int64), np.zeros(len(PAIRINGS), np.int64)]
+    values += [scratch, bits, np.zeros(10, np.int64), np.zeros(len(PAIRINGS), np.int64)]
     return Room(Out(*values), numbers())
 
 

@@ -48,6 +48,7 @@ from forensics.transactions.waiting import (
     session_of,
     waiting,
 )
+from forensics.vocabulary import MessageFlag
 from forensics.wire.blocks import MessageBlock, Parsed
 from forensics.wire.intern import intern
 from forensics.wire.jit import inlined_kernel, lean_kernel
@@ -60,6 +61,7 @@ _OPEN_MOST: Final = limits.OPEN_TRANSACTIONS
 _EXTRA_TEXT: Final = limits.EXTRA_TEXT_OCTETS
 _NSID: Final = limits.NSID_OCTETS
 _NAMES_MOST: Final = NAME_OCTETS - 256
+_PARTIAL: Final = int(MessageFlag.PARTIAL)
 
 
 class Columns(NamedTuple):
@@ -77,6 +79,7 @@ class Columns(NamedTuple):
     kind: Any
     identity: Any
     other_time: Any
+    message_flags: Any
     ordinal: Any
     id: Any
     header_flags: Any
@@ -188,7 +191,8 @@ def _match(
         kinds,
         identities,
         other_time,
-    ) = columns[:12]
+        message_flags,
+    ) = columns[:13]
     (
         ordinal,
         ids,
@@ -213,7 +217,7 @@ def _match(
         state_column,
         do_known,
         do_asked,
-    ) = columns[12:]
+    ) = columns[13:]
     slots, state, answered, entered, keys = table
     place_slots, place_hashes, place_addresses, place_nsids, place_lengths = places[:5]
     authority, recursive, referrals = places[5:8]
@@ -306,6 +310,7 @@ def _match(
                 recursive[place] += 1
             elif (
                 (flags & 0x0480) == 0
+                and (message_flags[at] & _PARTIAL) == 0
                 and answers[at] == 0
                 and authorities[at] > 0
                 and rcode[at] == 0
@@ -424,6 +429,8 @@ def _match(
             entry.authorities = authorities[at]
             entry.vantage = vantage
             has |= 2
+            if (message_flags[at] & _PARTIAL) == 0:
+                has |= 256
             if edns_size[at] >= 0:
                 has |= 32
             if ede[at] >= 0:
@@ -599,5 +606,6 @@ class Matcher:
             block.kind,
             identity,
             block.other_time,
-            *(getattr(parsed, name) for name in Columns._fields[12:]),
+            block.flags,
+            *(getattr(parsed, name) for name in Columns._fields[13:]),
         )

@@ -65,6 +65,7 @@ ROW: Final = np.dtype(
 
 HAS_QUERY, HAS_RESPONSE, HAS_QUESTION, HAS_EDNS = 1, 2, 4, 8
 HAS_DO, HAS_RESPONSE_EDNS, HAS_EDE, HAS_LATENCY = 16, 32, 64, 128
+HAS_COUNTS = 256
 
 CLOSED, OPEN_QUERY, OPEN_RESPONSE = 0, 1, 2
 """Status of a row: final; a query that waits; a response that may precede its query."""

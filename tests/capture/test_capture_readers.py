@@ -268,7 +268,7 @@ def test_reasons_are_closed_and_each_has_a_sentence():
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.NAME)
 def test_readers_have_a_name_and_tell_formats_apart(reader):
-    heads = {"pcap": PLAIN[:64], "pcapng": None, "dnstap": stream([])}
+    heads = {"pcap": PLAIN[:64], "pcapng": None, "dnstap": stream([]), "c-dns": b"\x83eC-DNS\xa4"}
     from capture_files import ng_section
 
     heads["pcapng"] = ng_section()
