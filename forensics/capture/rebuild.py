@@ -111,7 +111,7 @@ def _instant(facts: Any, offset: int) -> int:
     second = facts[BASE_SECONDS] + total // ticks
     if not 0 <= second < 9_223_372_036:
         return 0
-    return second * limits.SECOND + (total % ticks) * limits.SECOND // ticks
+    return int64(second * limits.SECOND + (total % ticks) * limits.SECOND // ticks)
 
 
 @inlined_kernel
