@@ -56,6 +56,15 @@ Anchor = Annotated[
         "repeated. Unless given: the public root's own anchors.",
     ),
 ]
+Keys = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--keys",
+        metavar="FILE|DIR",
+        help="Keys from elsewhere, to try where the capture holds none: a zone file, a list of "
+        "DNSKEY or DS records, BIND's K*.key files, or a former run; may be repeated.",
+    ),
+]
 Port = Annotated[
     list[int] | None,
     typer.Option("--port", help="A port that carries DNS besides 53; may be repeated."),
@@ -185,6 +194,7 @@ def _options(
     policy: str,
     timezone: str | None = None,
     anonymize: Path | None = None,
+    keys: list[Path] | None = None,
 ) -> Options:
     """Join the options of a command to the pipeline's."""
     from forensics.pipeline import Options
@@ -200,6 +210,7 @@ def _options(
         policy=policy,
         timezone=timezone,
         anonymize=str(anonymize) if anonymize else None,
+        keys=tuple(str(path) for path in keys or ()),
     )
     options.check()
     return options
@@ -221,6 +232,7 @@ def analyze(
     *,
     out: Out = Path("dns-forensics-report"),
     trust_anchor: Anchor = None,
+    keys: Keys = None,
     port: Port = None,
     server: Server = None,
     resolver: Resolver = None,
@@ -240,7 +252,7 @@ def analyze(
     from forensics.pipeline import analyze as run
 
     options = _options(
-        trust_anchor, port, server, resolver, from_, to, zone, policy, timezone, anonymize
+        trust_anchor, port, server, resolver, from_, to, zone, policy, timezone, anonymize, keys
     )
     say_if_compiling(quiet)
     with bar(quiet) as progress:
@@ -254,6 +266,7 @@ def report(
     *,
     out: Out = Path("dns-forensics-report"),
     trust_anchor: Anchor = None,
+    keys: Keys = None,
     from_: From = None,
     to: To = None,
     zone: Zone = None,
@@ -268,7 +281,7 @@ def report(
     """Write the report of a dataset, without reading the packets again."""
     from forensics.pipeline import report_dataset
 
-    options = _options(trust_anchor, None, None, None, from_, to, zone, policy, timezone)
+    options = _options(trust_anchor, None, None, None, from_, to, zone, policy, timezone, keys=keys)
     say_if_compiling(quiet)
     outcome = report_dataset(dataset, out, options, figures=figures)
     _finish(outcome, out, strict=strict, exit_code=exit_code, quiet=quiet, as_json=as_json)

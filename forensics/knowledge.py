@@ -135,11 +135,13 @@ class Key:
         zone: owner, lower case, presentation form.
         rdata: canonical RDATA, at least 4 octets.
         supplied: known from the user's `--keys` (perhaps besides being observed).
+        spans: ns, (first, last) inclusive: when it was published by the user's word.
     """
 
     zone: str
     rdata: bytes
     supplied: bool = False
+    spans: tuple[tuple[int, int], ...] = ()
 
     @cached_property
     def key_id(self) -> str:
@@ -171,10 +173,14 @@ class Key:
         """Whether the REVOKE bit is set."""
         return bool(self.flags & FLAG_REVOKE)
 
+    def is_supplied_at(self, t: int) -> bool:
+        """Whether the user says that it was published at t."""
+        return self.supplied and any(first <= t <= last for first, last in self.spans)
+
     def unrevoked(self) -> Key:
         """The same key as it was before its REVOKE bit was set."""
         flags = (self.flags & ~FLAG_REVOKE).to_bytes(2, "big")
-        return Key(self.zone, flags + self.rdata[2:], self.supplied)
+        return Key(self.zone, flags + self.rdata[2:], self.supplied, self.spans)
 
     @property
     def is_zone_key(self) -> bool:

@@ -223,6 +223,12 @@ that follow CNAMEs need three a step."""
 ANCHOR_FILE_OCTETS: Final = 2**22
 """Longest file of trust anchors read. The root's has some thousand octets."""
 
+SUPPLIED_RECORDS: Final = 2**16
+"""Records that `--keys` may give: the keys of all top-level domains over ten years are fewer."""
+
+SUPPLIED_LINE_OCTETS: Final = 2**20
+"""Longest line of a file of `--keys`: a record of 65,535 octets in hexadecimal has 131,072."""
+
 CLOCK_ZONES: Final = 3
 """Zones that must fail by time alone before the clock is suspected instead (two with the root):
 one operator can let one or two zones expire on the same day, hardly the root beside them."""

@@ -18,6 +18,7 @@ class Options:
     Attributes:
         trust_anchors: files of DS or DNSKEY records, or IANA's root-anchors.xml; none: the root's
             built-in anchors.
+        keys: files and folders of keys from elsewhere (keyring.archive).
         ports: ports that carry DNS besides 53.
         servers, resolvers: addresses whose role the user knows.
         start, end: ns since 1970; what lies outside [start, end) is left out.
@@ -37,6 +38,7 @@ class Options:
     policy: str = "strict"
     timezone: str | None = None
     anonymize: str | None = None
+    keys: tuple[str, ...] = ()
 
     def told(self) -> dict[str, Any]:
         """Give the options as report.json and the manifest state them."""
@@ -51,6 +53,7 @@ class Options:
             "to": None if self.end is None else rfc3339(self.end),
             "zone": self.zone,
             "policy": self.policy,
+            **({"keys": list(self.keys)} if self.keys else {}),
             **({"timezone": self.timezone} if self.timezone else {}),
             **({"anonymize": self.anonymize} if self.anonymize else {}),
         }
@@ -73,6 +76,7 @@ class Options:
                 end=_instant(told.get("to")),
                 zone=told.get("zone"),
                 policy=str(told.get("policy", "strict")),
+                keys=tuple(told.get("keys", ())),
                 timezone=told.get("timezone"),
                 anonymize=told.get("anonymize"),
             )

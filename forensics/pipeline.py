@@ -67,11 +67,11 @@ def analyze(
         NoInputError: not one input could be read.
     """
     options.check()
-    anchors = _anchors(options)
+    anchors, supplied = _anchors(options), _supplied(options)
     key = _key(options)
     with replacing(Path(out)) as folder:
         outcome = _ingest(paths, folder / "tables", options, key, progress)
-        outcome.report = _report(folder / "tables", outcome.errors, anchors, options)
+        outcome.report = _report(folder / "tables", outcome.errors, anchors, supplied, options)
         _prove(outcome.report, folder, key)
         _write(outcome.report, folder, figures=figures)
     return outcome
@@ -118,11 +118,13 @@ def report_dataset(
         raise UsageError(f"{dataset}: no dataset; make one with: dns-forensics ingest")
     check_apart(Path(dataset), Path(out))
     options.check()
-    anchors = _anchors(options)
+    anchors, supplied = _anchors(options), _supplied(options)
     with replacing(Path(out)) as folder:
         (folder / "tables").mkdir(parents=True)
         outcome = Outcome(errors=_unreadable(Path(dataset)))
-        outcome.report = _report(tables, outcome.errors, anchors, options, folder / "tables")
+        outcome.report = _report(
+            tables, outcome.errors, anchors, supplied, options, folder / "tables"
+        )
         outcome.damaged = any(row["reason"] not in NOT_READ for row in outcome.report["losses"])
         _write(outcome.report, folder, figures=figures)
     return outcome
@@ -197,6 +199,13 @@ def _key(options: Options) -> bytes | None:
     return read_key(options.anonymize)
 
 
+def _supplied(options: Options) -> Any:
+    """The keys that the user supplied (schemas.KEYS), read before any work is done, too."""
+    from forensics.keyring import archive
+
+    return archive.read(options.keys)
+
+
 def _ingest(
     paths: Sequence[str],
     tables: Path,
@@ -258,6 +267,7 @@ def _report(
     tables: Path,
     errors: Sequence[InputError],
     anchors: list[Any],
+    supplied: Any,
     options: Options,
     new_tables: Path | None = None,
 ) -> dict[str, Any]:
@@ -287,7 +297,7 @@ def _report(
         lambda: iter_batches(tables, "transactions"), lambda: iter_batches(tables, "sightings")
     )
 
-    keys = undisputed(keys, disputed)
+    keys = pa.concat_tables([undisputed(keys, disputed), supplied])
 
     def sightings() -> Iterator[Any]:
         return marked(scope.sightings(iter_batches(tables, "sightings"), signatures), disputed)

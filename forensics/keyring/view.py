@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from forensics.knowledge import FOREVER, NOTHING, DelegationSigner, Key, Track, ZoneKeys
+from forensics.knowledge import ALWAYS, FOREVER, NOTHING, DelegationSigner, Key, Track, ZoneKeys
 from forensics.limits import SECOND, TRACK_RUNS
 from forensics.vocabulary import TYPE_DNSKEY, TYPE_DS
 
@@ -31,7 +31,8 @@ def build(
     """Return what is known of the keys of each zone.
 
     Args:
-        keys: schemas.KEYS, in any order; supplied keys are rows without place and times.
+        keys: schemas.KEYS, in any order; supplied keys are rows without place, and with times
+            where the user gave any.
         places: schemas.PLACES.
         absences: (zone, type, place, ns) of answers that a zone has no RRset of this type.
         shown: ns, sorted: when such RRsets were seen at other times, by zone, type and place.
@@ -44,7 +45,7 @@ def build(
         if role == "resolver"
     }
     observed: dict[tuple[str, int, bool], list[_Run]] = defaultdict(list)
-    supplied: dict[tuple[str, int], list[tuple[bytes, ...]]] = defaultdict(list)
+    supplied: dict[str, dict[bytes, set[tuple[int, int]]]] = defaultdict(dict)
     for zone, kind, place, first, last, ttl, rdatas in zip(
         keys["zone"].to_pylist(),
         keys["type"].to_pylist(),
@@ -61,14 +62,17 @@ def build(
         if not content:
             continue
         if place is None or first is None or last is None:
-            supplied[zone, kind].append(content)
+            if kind == TYPE_DNSKEY:
+                span = (ALWAYS if first is None else first, FOREVER if last is None else last)
+                for rdata in content:
+                    supplied[zone].setdefault(rdata, set()).add(span)
             continue
         run = (first, max(first, last), place, (ttl or 0) * SECOND, content)
         observed[zone, kind, place in resolvers].append(run)
     missing: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
     for zone, kind, place, time in absences:
         missing[zone, kind].append((place, time))
-    zones = {key[0] for key in observed} | {key[0] for key in (*supplied, *missing)}
+    zones = {key[0] for key in observed} | {*supplied} | {key[0] for key in missing}
     return {zone: _zone(zone, observed, supplied, missing, shown) for zone in sorted(zones)}
 
 
@@ -82,7 +86,7 @@ def _nanoseconds(column: Any) -> list[int | None]:
 def _zone(
     zone: str,
     observed: dict[tuple[str, int, bool], list[_Run]],
-    supplied: dict[tuple[str, int], list[tuple[bytes, ...]]],
+    supplied: dict[str, dict[bytes, set[tuple[int, int]]]],
     missing: dict[tuple[str, int], list[tuple[int, int]]],
     shown: Mapping[tuple[str, int, int], Sequence[int]],
 ) -> ZoneKeys:
@@ -97,7 +101,7 @@ def _zone(
     ds, dropped_ds = _within_limit(ds)
     absent, dropped_absent = _within_limit(absent)
     undelegated, dropped_undelegated = _within_limit(undelegated)
-    given = {rdata for content in supplied.get((zone, TYPE_DNSKEY), ()) for rdata in content}
+    given = supplied.get(zone, {})
     # Resolvers' keys are tried too, even where authorities' runs decide what was published.
     seen = {
         rdata
@@ -106,7 +110,10 @@ def _zone(
         for rdata in run[4]
     }
     keys = sorted(
-        (Key(zone, rdata, rdata in given) for rdata in seen | given),
+        (
+            Key(zone, rdata, rdata in given, tuple(sorted(given.get(rdata, ()))))
+            for rdata in {*seen, *given}
+        ),
         key=lambda key: (key.key_id, key.rdata),
     )
     number = {key.rdata: index for index, key in enumerate(keys)}

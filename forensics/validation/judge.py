@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from forensics.knowledge import ALWAYS, FOREVER, Anchor, Note, SightingPairs, ZoneKeys
 from forensics.validation.bench import Bench
-from forensics.validation.checks import check
+from forensics.validation.checks import Checked, check
 from forensics.validation.clock import clock_notes
 from forensics.validation.intervals import write
 from forensics.validation.keyless import Keyless
@@ -106,6 +106,7 @@ def judge(
         checked.verified > 0,
         np.array(resolver, np.int64),
     )
+    notes += _supplied_notes(checked, keys)
     notes += [
         Note("limit", z.zone, sentence=f"More key sets of {z.zone} were seen than are followed.")
         for z in keys.values()
@@ -126,6 +127,36 @@ def judge(
     subjects = judge_keyless(keyless, bench.chain, _following(signatures))
     verdicts = pa.concat_tables([verdicts, subjects.verdicts]).combine_chunks()
     return Judgement(checked.table, verdicts, [*notes, *subjects.notes], subjects)
+
+
+def _supplied_notes(checked: Checked, zones: Mapping[str, ZoneKeys]) -> list[Note]:
+    """Say which signatures only the user's keys verify: no key set captured holds those keys."""
+    counts: dict[str, int] = {}
+    used: dict[str, set[int]] = {}
+    codes = np.stack([checked.group.astype(np.int64), checked.verified.astype(np.int64)])
+    rows, numbers = np.unique(codes, axis=1, return_counts=True)
+    for group, choice, count in zip(*rows.tolist(), numbers.tolist(), strict=True):
+        known = zones.get(checked.groups[group].zone)
+        makers = checked.key_choices[choice]
+        if known is None or not makers:
+            continue
+        shown = frozenset().union(*known.key_sets)
+        if all(known.keys[k].supplied and k not in shown for k in makers):
+            counts[known.zone] = counts.get(known.zone, 0) + count
+            used.setdefault(known.zone, set()).update(known.keys[k].tag for k in makers)
+    return [
+        Note(
+            "supplied-keys",
+            zone,
+            sentence=(
+                f"{count} signatures of {zone} verify only with keys that were supplied by --keys "
+                f"(tags {', '.join(map(str, sorted(used[zone])))}): the captures do not show "
+                "whether those were published."
+            ),
+            figures={"signatures": count, "tags": sorted(used[zone])},
+        )
+        for zone, count in sorted(counts.items())
+    ]
 
 
 def _following(signatures: Any) -> int:

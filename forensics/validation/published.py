@@ -297,6 +297,9 @@ class Publication:
             s for s in self.showings if s.place != place and s.after < high and s.before > low
         ]
         cuts = {self.first_held - BURST}
+        for key in self.verified | self.tried:
+            for first, last in self.zone.keys[key].spans:
+                cuts.update((first, last + 1))
         for showing in others:
             cuts.update((showing.after + 1, showing.before))
             if window.moves or showing.code == TAG:
@@ -323,7 +326,7 @@ class Publication:
             if code != LACK:
                 weak = code != HOLD or bool(own) or not self._agreed(t)
                 return self._shown(code, t, weak=weak)
-            return self._supplied()
+            return self._supplied(t)
 
         return evaluate(cuts, low, high, judge)
 
@@ -359,9 +362,9 @@ class Publication:
     def _limit(self) -> State:
         return State(Status.INDETERMINATE, "limit-reached", False, self.zone.zone)
 
-    def _supplied(self) -> State:
+    def _supplied(self, t: int) -> State:
         """Judge by the user's keys what no key set seen can decide."""
-        given = {k for k in self.verified | self.tried if self.zone.keys[k].supplied}
+        given = {k for k in self.verified | self.tried if self.zone.keys[k].is_supplied_at(t)}
         if given & self.verified - self.unfit.keys():
             return State(Status.VALID, "none", True, self.zone.zone)
         if given & self.tried and not self.verified:

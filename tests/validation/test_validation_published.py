@@ -238,6 +238,23 @@ def test_supplied_keys_decide_only_what_no_key_set_does() -> None:
     assert found.checks["verifies"].to_pylist() == [True, False]
 
 
+def test_supplied_keys_count_only_within_their_times() -> None:
+    world = World()
+    world.supply([NEW], 40, 60)
+    signature = world.see(world.sign(NEW), 0, 100)
+    found = world.judge()
+    assert [said(found, signature, t) for t in (39, 40, 60, 61)] == [
+        UNKNOWN, VALID, VALID, UNKNOWN,
+    ]  # fmt: skip
+    assert verdict(found, signature, 50)["confidence"] == "weak"
+    (note,) = found.notes
+    assert (note.kind, note.zone) == ("supplied-keys", ZONE)
+    assert note.figures == {"signatures": 1, "tags": [NEW.tag]}
+    # Seen published as well, nothing rests on the user's word.
+    world.serve(ZONE, [KSK, NEW], 0, 100)
+    assert world.judge().notes == []
+
+
 def test_resolvers_are_judged_by_the_servers_keys() -> None:
     world = World(places=["server", "resolver"])
     world.serve(ZONE, [KSK, OLD], 0, 100, place=0)

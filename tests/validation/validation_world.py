@@ -201,9 +201,10 @@ class World:
             }
         )
 
-    def supply(self, keys: list[Signer]) -> None:
+    def supply(self, keys: list[Signer], *times: float) -> None:
         self.serve(keys[0].zone, keys, 0)
-        self.runs[-1] |= {"place": None, "source": "supplied", "first": None, "last": None}
+        first, last = (at(t) for t in times) if times else (None, None)
+        self.runs[-1] |= {"place": None, "source": "supplied", "first": first, "last": last}
 
     def tables(self):
         places = pa.Table.from_pylist(
