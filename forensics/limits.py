@@ -72,6 +72,17 @@ CDNS_FREE_OCTETS: Final = 16 * 2**20
 BLOCK_MESSAGES: Final = 2**20
 """Packets looked at, and so DNS messages handed on, at once: bounds the columns of a block."""
 
+TUNNEL_HEADERS: Final = 24
+"""Headers walked from the start of a packet, or of a tunnel, to the IP header within. Honest stacks
+have six or so (Ethernet, two tags, PPPoE, PPP; or some labels, which count as one)."""
+
+TUNNEL_DEPTH: Final = 8
+"""IP tunnels within each other that are followed. Three are seen in networks of providers; the
+packet's length bounds the work in any case."""
+
+SCAPY_PACKETS: Final = 2**16
+"""Packets of one capture whose link layer scapy reads: at some thousand a second, half a minute."""
+
 DUPLICATE_OCTETS: Final = 2 * 2**20
 """Octets of the capture between a packet and its copy, at most: at 1 Gbit/s 16 ms, far more than
 mirror ports and VLANs need. They are kept from one block to the next."""

@@ -398,6 +398,7 @@ def _assemble(
                 "sha256": row["sha256"],
                 "format": row["format"],
                 "link_types": row["link_types"],
+                "encapsulations": dict(row["encapsulations"]),
                 "octets": row["octets"],
                 "packets": row["packets"],
                 "messages": row["messages"],

@@ -43,6 +43,11 @@ CAPTURES: Final = _schema(
             "pcap, pcapng, dnstap or c-dns, with +zstd, +gzip … when compressed",
         ),
         ("link_types", pa.list_(pa.string()), "names of the link types seen; empty for dnstap"),
+        (
+            "encapsulations",
+            pa.map_(pa.string(), pa.uint64()),
+            "packets by encapsulation (vlan, gre, vxlan ...); a packet counts for each it is in",
+        ),
         ("octets", pa.uint64(), "size of the file as stored"),
         (
             "packets",

@@ -447,6 +447,11 @@ LOSSES: Final = {
     "file-cut": LossKind("file", "that ends within a record"),
     "decompression-failed": LossKind("file", "whose compressed data is damaged or cut"),
     "decompression-limit": LossKind("file", "that expands beyond every sensible size"),
+    "tunnel-depth": LossKind("packet", "in more tunnels than this version follows", False),
+    "encapsulation-not-opened": LossKind(
+        "packet", "in an encapsulation that this version does not open", False
+    ),
+    "link-encrypted": LossKind("packet", "that is encrypted on its link", False),
     "read-failed": LossKind("file", "that the system failed to read on"),
     "exporter-omitted": LossKind(
         "message", "of which the exporter kept only a part (nothing follows from the rest)", False

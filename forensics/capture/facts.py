@@ -4,37 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forensics import vocabulary
+from forensics.capture.link import link_type_name
 from forensics.capture.losses import REASONS, Losses, Reason
 
 if TYPE_CHECKING:
     from forensics.capture.cutting import Watch
-
-LINK_TYPES: Final = {
-    0: "NULL",
-    1: "ETHERNET",
-    12: "RAW",
-    14: "RAW",
-    101: "RAW",
-    105: "IEEE802_11",
-    108: "LOOP",
-    113: "LINUX_SLL",
-    127: "IEEE802_11_RADIOTAP",
-    228: "IPV4",
-    229: "IPV6",
-    276: "LINUX_SLL2",
-}
-"""Names of the link types that are read or often met (the LINKTYPE_ registry of tcpdump.org)."""
-
-
-def link_type_name(number: int) -> str:
-    """Name a link type; one without a name here is named by its number."""
-    return LINK_TYPES.get(number, f"LINKTYPE_{number}")
 
 
 @dataclass(slots=True)
@@ -48,6 +28,7 @@ class CaptureFacts:
         sha256: of the file as stored, lower-case hex.
         octets: size of the file as stored.
         link_types: names of the link types of its packets, sorted.
+        encapsulations: packets by each encapsulation that they were in (encapsulations.py).
         packets: packet records or dnstap frames read.
         messages: DNS messages found, duplicates left out.
         duplicates: DNS messages that the capture held twice.
@@ -63,6 +44,7 @@ class CaptureFacts:
     sha256: str = ""
     octets: int = 0
     link_types: list[str] = field(default_factory=list)
+    encapsulations: dict[str, int] = field(default_factory=dict)
     packets: int = 0
     messages: int = 0
     duplicates: int = 0
@@ -114,6 +96,7 @@ def captures_table(facts: list[CaptureFacts]) -> Any:
             "sha256": one.sha256,
             "format": one.format,
             "link_types": one.link_types,
+            "encapsulations": sorted(one.encapsulations.items()),
             "octets": one.octets,
             "packets": one.packets,
             "messages": one.messages,

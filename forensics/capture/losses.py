@@ -39,6 +39,9 @@ class Reason(IntEnum):
     ITEM_INCOMPLETE = 23
     CBOR_MALFORMED = 24
     CBOR_LIMIT = 25
+    TUNNEL_DEPTH = 26
+    ENCAPSULATION_NOT_OPENED = 27
+    LINK_ENCRYPTED = 28
 
 
 REASONS: Final = tuple(reason.name.lower().replace("_", "-") for reason in Reason)
@@ -71,6 +74,9 @@ SENTENCES: Final = {
     Reason.ITEM_INCOMPLETE: "the exporter left out what no message can do without",
     Reason.CBOR_MALFORMED: "octets that are no C-DNS block",
     Reason.CBOR_LIMIT: "more in a C-DNS block than is read",
+    Reason.TUNNEL_DEPTH: "more headers or tunnels within each other than are followed",
+    Reason.ENCAPSULATION_NOT_OPENED: "an encapsulation that is recognised, but not opened",
+    Reason.LINK_ENCRYPTED: "encrypted on the link (802.11, MACsec)",
 }
 """Each reason in plain words: the default `losses.detail`."""
 

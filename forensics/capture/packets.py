@@ -11,19 +11,26 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics import limits
 from forensics.capture.duplicates import Duplicates, is_copy
-from forensics.capture.facts import CaptureFacts, link_type_name
+from forensics.capture.encapsulations import CUT, ENCAPSULATIONS, NOT_IP, NOTHING, new_counts
+from forensics.capture.exotic import Exotic
+from forensics.capture.facts import CaptureFacts
 from forensics.capture.integers import AHEAD, be16, fetch, int64
 from forensics.capture.link import (
     FIRST_FRAGMENT,
     LATER_FRAGMENT,
-    NOT_IP,
+    STRIPPED,
     WHOLE,
+    inner,
+    kind_of,
+    link_type_name,
     network,
     transport,
 )
 from forensics.capture.losses import SENTENCES, Reason, new_tally
 from forensics.capture.plausible import plausible
+from forensics.capture.tunnels import ip_tunnel, udp_tunnel
 from forensics.vocabulary import MessageFlag, Transport
 from forensics.wire.blocks import MessageBlock
 from forensics.wire.jit import inlined_kernel, lean_kernel
@@ -47,6 +54,9 @@ NO_PACKET: Final = -1000
 
 _OTHER: Final = -1
 _MESSAGE: Final = -2
+_TUNNEL: Final = -3
+_UNKNOWN: Final = int(Reason.LINK_TYPE_UNKNOWN)
+_DEEP: Final = int(Reason.TUNNEL_DEPTH)
 
 
 @dataclass(slots=True)
@@ -112,8 +122,8 @@ def _datagram(
 ) -> tuple[int, int, int, int]:
     """Judge the UDP header at `at` (RFC 768) of an IP payload ending at `stop`.
 
-    Return (`_MESSAGE`, `_OTHER` or a loss code; offset of the message; octets captured; octets on
-    the wire).
+    Return (`_MESSAGE`, `_OTHER`, `_TUNNEL` or a loss code; offset of what the datagram carries;
+    octets of it captured; octets of it on the wire).
     """
     if at + 8 > end:
         return _PACKET_CUT, at, 0, 0
@@ -139,6 +149,8 @@ def _datagram(
     if not expected:
         whole = captured == length and state == WHOLE
         if not plausible(octets, begin, begin + captured, whole):
+            if udp_tunnel(source, destination) != NOTHING:
+                return _TUNNEL, begin, captured, length
             return _OTHER, begin, 0, 0
     return _MESSAGE, begin, captured, length
 
@@ -209,6 +221,7 @@ def dissect(
     recent: Any,
     recent_count: Any,
     links: Any,
+    tunnels: Any,
     tally: Any,
 ) -> tuple[int, int, int, int]:
     """Find the DNS messages over UDP in packets, and leave out the copies of earlier ones.
@@ -218,7 +231,8 @@ def dissect(
     In: octets uint8 (window, at offset `base` of the stream); packet_* (N); bitmap uint8 (8192) of
     DNS ports; number of the first packet. Out, a row for each message: the columns of
     `MessageBlock`, but source and destination uint8 (16 N). State: what `duplicates.is_copy`
-    needs; links uint8 (65536): set to 1 for each link type seen. tally int64 (reasons, 4): losses,
+    needs; links uint8 (65536): set to 1 for each link type seen; tunnels, see
+    `encapsulations.new_counts`. tally int64 (reasons, 4): losses,
     with the packet's index as ordinal.
     """
     count = 0
@@ -241,15 +255,49 @@ def dissect(
         if begin >= ahead:
             touched += fetch(octets, begin)
             ahead = begin + AHEAD
+        wire_end = begin + int64(packet_wire[i])
         at = network(octets, begin, end, link)
+        if at < 0:
+            kind = kind_of(link)
+            if kind == NOTHING:
+                _lose(tally, _UNKNOWN, size, i)
+                continue
+            at, wire_end = inner(octets, kind, begin, end, wire_end, first_frame + i, tunnels)
+        depth = 0
+        protocol, here, stop, state = -1, at, at, WHOLE
+        verdict, message, held, full = _OTHER, at, 0, 0
+        while at >= 0:
+            protocol, here, stop, state = transport(octets, at, end, wire_end)
+            kind = NOTHING
+            if protocol == 17:
+                if state == LATER_FRAGMENT:
+                    break
+                # Link-layer padding must not become part of the message, nor octets beyond the
+                # capture.
+                verdict, message, held, full = _datagram(octets, here, end, stop, state, bitmap)
+                if verdict != _TUNNEL:
+                    break
+                kind = udp_tunnel(be16(octets, here), be16(octets, here + 2))
+                here = message
+            elif protocol != 6 and state != LATER_FRAGMENT:
+                kind = ip_tunnel(protocol)
+            if kind == NOTHING:
+                break
+            depth += 1
+            if depth > limits.TUNNEL_DEPTH:
+                at = -2 - _DEEP
+                break
+            end = min(end, stop)
+            at, wire_end = inner(octets, kind, here, end, stop, first_frame + i, tunnels)
+            if at == CUT and end == stop:
+                # All of the datagram is there: it only looked like a tunnel.
+                at = NOT_IP
         if at < 0:
             if at == NOT_IP:
                 other += 1
             else:
                 _lose(tally, -2 - at, size, i)
             continue
-        wire_end = begin + int64(packet_wire[i])
-        protocol, here, stop, state = transport(octets, at, end, wire_end)
         if protocol < 0:
             _lose(tally, -1 - protocol, size, i)
             continue
@@ -266,8 +314,6 @@ def dissect(
         if state == LATER_FRAGMENT:
             _lose(tally, _LATER, size, i)
             continue
-        # Link-layer padding must not become part of the message, nor octets beyond the capture.
-        verdict, message, held, full = _datagram(octets, here, end, stop, state, bitmap)
         if verdict == _OTHER:
             other += 1
             continue
@@ -325,6 +371,8 @@ class Dissector:
         self._facts = facts
         self._bitmap = port_map(ports)
         self._links = np.zeros(65536, dtype=np.uint8)
+        self._tunnels = new_counts()
+        self._exotic = Exotic(facts)
         self._duplicates = Duplicates()
         self._same = _SameForAll.of(0)
 
@@ -335,6 +383,7 @@ class Dissector:
         number = len(packets)
         if facts.watch is not None:
             facts.watch.see(octets, packets, first_frame)
+        self._exotic.strip(octets, packets)
         start = np.empty(number, np.int64)
         captured = np.empty(number, np.int32)
         length = np.empty(number, np.int32)
@@ -372,6 +421,7 @@ class Dissector:
             self._duplicates.messages,
             self._duplicates.count,
             self._links,
+            self._tunnels,
             tally,
         )
         facts.packets += number
@@ -380,7 +430,12 @@ class Dissector:
         facts.messages += count
         if number:
             facts.saw_times(packets.time)
+            self._links[STRIPPED] = 0
             facts.saw_link_types(np.flatnonzero(self._links).tolist())
+            packets_in = self._tunnels[:, 0].tolist()
+            facts.encapsulations = {
+                name: count for name, count in zip(ENCAPSULATIONS, packets_in, strict=True) if count
+            }
         self._count_losses(tally, base, packets, first_frame)
         same = self._same_for_all(count)
         return MessageBlock(
