@@ -172,6 +172,11 @@ def _inputs(report: Report) -> list[str]:
         )
         for row in rows(report.get("losses"))
     ]
+    carried = [
+        (code(str(row.get("path", "?"))), code(name), words.number(count))
+        for row in captures
+        for name, count in part(row, "encapsulations").items()
+    ]
     heads = ("Capture", "Lost", "Count:", "Size:", "First offset:", "First frame", "Detail")
     return [
         "## Inputs",
@@ -190,6 +195,7 @@ def _inputs(report: Report) -> list[str]:
                 for row in captures
             ),
         ),
+        *titled("Encapsulations", table(("Capture", "Encapsulation", "Packets:"), carried)),
         *titled("Losses", table(heads, losses)),
     ]
 

@@ -359,9 +359,7 @@ def test_bomb_of_tags_is_counted_and_ends(tmp_path):
 
 def test_what_is_encrypted_on_the_link_is_counted(tmp_path):
     path = tmp_path / "wifi.pcap"
-    path.write_bytes(
-        pcap([(T0, _dot11(PACKETS["v4"], subtype=0, FCfield=0x41))], link=105)
-    )
+    path.write_bytes(pcap([(T0, _dot11(PACKETS["v4"], subtype=0, FCfield=0x41))], link=105))
     facts, rows = read(path)
     assert not rows
     assert losses(facts) == {"link-encrypted": 1}
