@@ -265,3 +265,25 @@ EVIDENCE_KEY_SETS: Final = 64
 
 STRATA_LISTED: Final = 1_024
 """Places by classes of records whose own brackets one incident lists."""
+
+EXPLAIN_ROWS: Final = 4_000_000
+"""Rows of a long table that `explain` keeps in memory between look-ups, some 300 MiB; a longer one
+is read again for each alias target."""
+
+EXPLAIN_BEFORE: Final = 12
+"""Responses of each server to one question that are looked at before the instant asked for: the
+last one counts, those before it tell since when the server says so."""
+
+EXPLAIN_AFTER: Final = 3
+"""And after it: they only speak where nothing earlier exists."""
+
+EXPLAIN_SERVERS: Final = 256
+"""Servers of one question that are compared, those seen nearest to the instant first. The largest
+honest set (a root letter's anycast instances by NSID) has some 200."""
+
+ALIASES: Final = 11
+"""CNAMEs and DNAMEs followed for one question: Unbound's own bound, and BIND's since 9.20."""
+
+EXPLAIN_CHECKS: Final = 4_096
+"""Signatures that one explanation tries with keys. An honest chain of eleven aliases in zones of
+five cuts needs some two hundred, times the servers that differ; 0.2 s."""

@@ -1,0 +1,97 @@
+"""Which of several captured responses tell what was served at an instant.
+
+By default the latest of each server at or before it; an older one of another server counts beside
+the latest of all only where something shows that both were served at once (DESIGN section 4: a
+secondary that lags is a finding, a response from before a change is not).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from forensics.explanation.records import Response
+from forensics.limits import BURST
+
+
+@dataclass(frozen=True)
+class Current:
+    """A response that counts for an instant.
+
+    Attributes:
+        response: the one.
+        is_later: it came after the instant, and nothing earlier exists.
+        is_superseded: another server has since shown something newer; told, never weighed.
+    """
+
+    response: Response
+    is_later: bool = False
+    is_superseded: bool = False
+
+
+def current(responses: Sequence[Response], at: int) -> list[Current]:
+    """Choose the responses that count at `at` (ns), the latest first, the superseded ones last.
+
+    Args:
+        responses: comparable ones: answers to one question, or carriers of one RRset.
+        at: the instant.
+    """
+    earlier = [r for r in responses if r.time <= at]
+    if not earlier:
+        return _first_after(responses)
+    by_place: dict[str, list[Response]] = {}
+    for response in sorted(earlier, key=lambda r: (r.time, r.transaction)):
+        by_place.setdefault(response.place, []).append(response)
+    latest = max((own[-1] for own in by_place.values()), key=lambda r: (r.time, r.transaction))
+    since = _since(by_place[latest.place])
+    found = [Current(latest)]
+    rest = [own[-1] for place, own in sorted(by_place.items()) if place != latest.place]
+    chosen = [(r, _is_beside(r, latest, since)) for r in rest]
+    found += [Current(r) for r, beside in chosen if beside]
+    return found + [Current(r, is_superseded=True) for r, beside in chosen if not beside]
+
+
+def _first_after(responses: Sequence[Response]) -> list[Current]:
+    """Choose the first responses seen at all, and those of other servers in the same burst."""
+    if not responses:
+        return []
+    first = min(responses, key=lambda r: (r.time, r.transaction))
+    found: dict[str, Response] = {}
+    for response in sorted(responses, key=lambda r: (r.time, r.transaction)):
+        if response.time - first.time <= BURST:
+            found.setdefault(response.place, response)
+    return [Current(r, is_later=True) for r in found.values()]
+
+
+def _since(own: Sequence[Response]) -> int:
+    """Return since when a server has said what it said last."""
+    since = own[-1].time
+    for response in reversed(own):
+        if response.content != own[-1].content:
+            break
+        since = response.time
+    return since
+
+
+def _is_beside(older: Response, latest: Response, since: int) -> bool:
+    """Whether an older response was served at the same time as what the latest one shows."""
+    if latest.time - older.time <= BURST or since <= older.time:
+        return True
+    if older.content == latest.content:
+        return True
+    if older.serial and latest.serial:
+        # RFC 1982: not behind, so not replaced by what the latest shows.
+        return ((older.serial - latest.serial) & 0xFFFFFFFF) < 2**31
+    return _is_same_version(older, latest)
+
+
+def _is_same_version(one: Response, other: Response) -> bool:
+    """Whether both show signings of one moment that differ in their octets: one is corrupt."""
+    versions = {
+        (r.owner, r.type, s.version): s.number for r in one.rrsets for s in r.signatures
+    }
+    return any(
+        versions.get((r.owner, r.type, s.version), s.number) != s.number
+        for r in other.rrsets
+        for s in r.signatures
+    )
