@@ -424,6 +424,72 @@ def extract(
         typer.echo(f"Evidence: {output}")
 
 
+@app.command(
+    name="explain",
+    epilog="Example: dns-forensics explain outage.pcap www.example.org AAAA "
+    "--at 2026-05-05T19:45:00Z",
+)
+def explain_question(
+    source: Annotated[
+        str,
+        typer.Argument(help="A capture, or the folder of a dataset or report."),
+    ],
+    name: Annotated[str, typer.Argument(help="The name that was asked for.")],
+    kind: Annotated[str, typer.Argument(metavar="[TYPE]", help="The type that was asked for.")] = "A",
+    *,
+    at: Annotated[
+        str,
+        typer.Option(
+            "--at", metavar="TIME", help="The instant, such as 2026-05-05T19:45:00Z; UTC where "
+            "no zone is given."
+        ),
+    ],
+    view: Annotated[
+        str,
+        typer.Option(
+            help="published: what the servers served, the latest sighting of each RRset whatever "
+            "its TTL. resolver: what the one of --resolver held."
+        ),
+    ] = "published",
+    server: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--server",
+            help="This address is an authoritative server, and only the answers of such count; "
+            "may be repeated.",
+        ),
+    ] = None,
+    resolver: Resolver = None,
+    port: Port = None,
+    policy: Policy = "strict",
+    trust_anchor: Anchor = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print JSON, the same whatever the terminal.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell what a validating resolver would have concluded for one question at one instant."""
+    from forensics.explain import explain
+
+    moment = _time(at, "--at")
+    assert moment is not None
+    options = _options(trust_anchor, port, server, resolver, None, None, None, policy)
+    say_if_compiling(quiet or json_)
+    with bar(quiet) as progress:
+        told, errors = explain(
+            [source], name, kind, moment, options, view=view, progress=progress
+        )
+    report_errors(errors)
+    if json_:
+        import json
+
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=True))
+        return
+    from forensics.report.explained import render_explained
+
+    typer.echo(render_explained(told, colour=wants_colour(sys.stdout)))
+
+
 def _table(name: str, example: str, help_: str) -> None:
     """Add the command that gives one table."""
 

@@ -18,6 +18,7 @@ STAGES = (
     "timeline",
     "report",
     "archive",
+    "explanation",
 )
 COMMON = {"schemas", "vocabulary", "errors", "limits", "knowledge", "wire"}
 TOP = {
@@ -32,11 +33,14 @@ TOP = {
     "options",
     "output",
     "ingest",
+    "explain",
     "scope",
     "api",
     "__init__",
 }
 ALLOWED = {stage: COMMON | {stage} for stage in STAGES} | {
+    # The other end of the pipeline: it asks the tables with the rules of validation.
+    "explanation": COMMON | {"explanation", "validation"},
     "wire": {"wire", "limits", "errors", "vocabulary"},
     "schemas": set(),
     "vocabulary": set(),

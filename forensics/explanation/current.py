@@ -7,7 +7,7 @@ secondary that lags is a finding, a response from before a change is not).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from forensics.explanation.records import Response
@@ -29,12 +29,23 @@ class Current:
     is_superseded: bool = False
 
 
-def current(responses: Sequence[Response], at: int) -> list[Current]:
+Content = Callable[[Response], object]
+"""What a response says of the matter: equal where two say the same."""
+
+
+def _whole(response: Response) -> object:
+    return response.content
+
+
+def current(
+    responses: Sequence[Response], at: int, content: Content = _whole
+) -> list[Current]:
     """Choose the responses that count at `at` (ns), the latest first, the superseded ones last.
 
     Args:
         responses: comparable ones: answers to one question, or carriers of one RRset.
         at: the instant.
+        content: what they are compared by.
     """
     earlier = [r for r in responses if r.time <= at]
     if not earlier:
@@ -43,10 +54,10 @@ def current(responses: Sequence[Response], at: int) -> list[Current]:
     for response in sorted(earlier, key=lambda r: (r.time, r.transaction)):
         by_place.setdefault(response.place, []).append(response)
     latest = max((own[-1] for own in by_place.values()), key=lambda r: (r.time, r.transaction))
-    since = _since(by_place[latest.place])
+    since = _since(by_place[latest.place], content)
     found = [Current(latest)]
     rest = [own[-1] for place, own in sorted(by_place.items()) if place != latest.place]
-    chosen = [(r, _is_beside(r, latest, since)) for r in rest]
+    chosen = [(r, _is_beside(r, latest, since, content)) for r in rest]
     found += [Current(r) for r, beside in chosen if beside]
     return found + [Current(r, is_superseded=True) for r, beside in chosen if not beside]
 
@@ -63,21 +74,21 @@ def _first_after(responses: Sequence[Response]) -> list[Current]:
     return [Current(r, is_later=True) for r in found.values()]
 
 
-def _since(own: Sequence[Response]) -> int:
+def _since(own: Sequence[Response], content: Content) -> int:
     """Return since when a server has said what it said last."""
     since = own[-1].time
     for response in reversed(own):
-        if response.content != own[-1].content:
+        if content(response) != content(own[-1]):
             break
         since = response.time
     return since
 
 
-def _is_beside(older: Response, latest: Response, since: int) -> bool:
+def _is_beside(older: Response, latest: Response, since: int, content: Content) -> bool:
     """Whether an older response was served at the same time as what the latest one shows."""
     if latest.time - older.time <= BURST or since <= older.time:
         return True
-    if older.content == latest.content:
+    if content(older) == content(latest):
         return True
     if older.serial and latest.serial:
         # RFC 1982: not behind, so not replaced by what the latest shows.

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from forensics.explanation.records import Response, RRset
-from forensics.explanation.signing import Checker, Tried
-from forensics.knowledge import Key, wire_name
+from forensics.explanation.signer import Signer
+from forensics.explanation.signing import Tried
+from forensics.knowledge import wire_name
 from forensics.validation.proof import Claim, Denier, prove
 from forensics.vocabulary import TYPE_NSEC, TYPE_NSEC3, TYPE_SOA, Section, Status
 
@@ -30,6 +31,7 @@ class Denied:
         tried: the signature that decided, None: none did.
         keys: (tag, algorithm) of the keys that made the proof.
         until: ns, when the first of its signatures runs out; None: there is none.
+        is_weak: a key of it was only seen published later.
     """
 
     status: Status
@@ -38,6 +40,7 @@ class Denied:
     tried: Tried | None = None
     keys: tuple[tuple[int, int], ...] = ()
     until: int | None = None
+    is_weak: bool = False
 
     @property
     def is_proven(self) -> bool:
@@ -64,10 +67,7 @@ def signer_of(response: Response) -> str | None:
 def judge_denial(
     response: Response,
     claims: Sequence[tuple[Claim, str, int, int | None]],
-    zone: str,
-    keys: Sequence[Key],
-    checker: Checker,
-    at: int,
+    signer: Signer,
     *,
     with_soa: bool,
 ) -> Denied:
@@ -76,19 +76,17 @@ def judge_denial(
     Args:
         response: the one.
         claims: (claim, name, type, labels) of which the first that holds is enough.
-        zone: the signer.
-        keys: of the zone, trusted.
-        checker: tries the keys.
-        at: ns.
+        signer: the zone that signs it, with its keys.
         with_soa: the SOA must verify too: in negative answers, not in referrals.
     """
+    zone = signer.zone
     carriers = deniers_of(response)
     wanted = list(carriers)
     if with_soa:
         wanted = [*response.sets(Section.AUTHORITY, TYPE_SOA), *carriers]
     made: list[Tried] = []
     for rrset in wanted:
-        tried = checker.best(rrset, zone, keys, at)
+        tried = signer.best(rrset, response.time)
         if tried is None:
             sentence = f"A record that the denial of {zone} rests on came without a signature."
             return Denied(Status.BOGUS, "rrsig-missing", sentence)
@@ -110,4 +108,12 @@ def judge_denial(
         for claim, name, kind, labels in claims
     ]
     best = next((p for p in found if p.holds), found[0])
-    return Denied(best.status, best.reason, best.explanation, None, signed_by, until)
+    return Denied(
+        best.status,
+        best.reason or "none",
+        best.explanation,
+        None,
+        signed_by,
+        until,
+        any(t.is_weak for t in made),
+    )

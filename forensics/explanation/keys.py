@@ -119,7 +119,7 @@ def judge_keys(
                 Link(zone, "dnskey", Status.INSECURE, why, zone, TYPE_DNSKEY, named,
                      sentence=sentence)
             )  # fmt: skip
-    chosen = current(tells(responses, zone), at)
+    chosen = current(tells(responses, zone), at, lambda r: key_rrset(r, zone))
     if not chosen or _has_run_out(chosen[0], responses, at):
         failed = [r for r in responses if _failed(r, zone) and r.time <= at]
         if failed and trusted is not None and (chosen or not tells(responses, zone)):

@@ -100,7 +100,7 @@ def name_of(wire: bytes) -> str | None:
 
 @dataclass(frozen=True)
 class RRset:
-    """An RRset in a response.
+    """An RRset in a response; equal to another whatever the section and the TTL.
 
     Attributes:
         owner: with signatures: as in the signed data (`*.…` where a wildcard was expanded).
@@ -114,8 +114,8 @@ class RRset:
 
     owner: str
     type: int
-    section: int
-    ttl: int = 0
+    section: int = field(compare=False)
+    ttl: int = field(default=0, compare=False)
     signatures: tuple[Signature, ...] = ()
     is_wildcard: bool = False
     rdatas: tuple[bytes, ...] = ()

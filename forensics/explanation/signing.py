@@ -44,6 +44,10 @@ class Tried:
         signature: the one.
         key: that verifies it, None: none does.
         start, end: ns, when it may be used under the policy; the end is exclusive.
+        is_aged: judged by its own time: the zone has changed keys or signed again since it was
+            seen, and the RRset was not seen again.
+        is_later: only a key set seen after it holds its key.
+        is_weak: a healthy roll would look the same (DESIGN section 4).
     """
 
     reason: str
@@ -51,6 +55,9 @@ class Tried:
     key: Key | None = None
     start: int = 0
     end: int = 0
+    is_aged: bool = False
+    is_later: bool = False
+    is_weak: bool = False
 
     @property
     def is_good(self) -> bool:
@@ -162,7 +169,3 @@ def _signed(difference: int) -> int:
     """Read a difference modulo 2^32 as a signed number."""
     return ((difference + 2**31) & 0xFFFFFFFF) - 2**31
 
-
-def higher(one: str, other: str) -> str:
-    """Return the reason that stands first in the catalogue: the higher broken link."""
-    return min(one, other, key=lambda code: REASON_CODE[code] or len(REASON_CODE))

@@ -42,7 +42,7 @@ Tables = Callable[[str], Iterator[Any]]
 """Gives the record batches of a table by its name, places folded."""
 
 _DOUBTFUL: Final = (PAIRINGS[Pairing.UNSOLICITED], PAIRINGS[Pairing.DUPLICATE])
-_SIGHTING_COLUMNS: Final = ("signature", "transaction", "time", "place", "section", "ttl", "flags")
+_SIGHTING_COLUMNS: Final = ("signature", "transaction", "section", "ttl", "flags", "serial")
 _TRANSACTION_COLUMNS: Final = (
     "transaction", "time", "latency", "capture", "response_capture", "response_frame",
     "query_frame", "client", "server", "nsid", "qname", "qtype", "rcode", "aa", "ra", "tc", "do",
@@ -176,6 +176,68 @@ class Store:
                 counts[row["qname"], row["qtype"]] += row["count_all"]
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         return [(name, kind, count) for (name, kind), count in ranked[:limit]]
+
+    def is_named(self, name: str) -> bool:
+        """Whether a question for the name was captured, or a signed RRset of it."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        wanted = pa.array([name], pa.string())
+        if self.signers_at(name):
+            return True
+        return any(
+            bool(pc.any(_is_in_text(batch.column("qname"), wanted)).as_py())
+            for batch in self._batches("transactions")
+        )
+
+    def signers_at(self, name: str) -> set[tuple[str, int]]:
+        """Return (signer, type) of the signatures over RRsets of a name, whenever seen."""
+        import pyarrow.compute as pc
+
+        if self._signatures is None:
+            return set()
+        rows = self._signatures.filter(pc.equal(self._signatures["owner"], name))
+        pairs = zip(rows["signer"].to_pylist(), rows["type"].to_pylist(), strict=True)
+        return {(signer, kind) for signer, kind in pairs if signer}
+
+    def keys_ever(self, zone: str) -> set[bytes]:
+        """Return the DNSKEY RDATA that the zone showed at any time of the capture."""
+        import pyarrow.compute as pc
+
+        if self._keys is None:
+            return set()
+        rows = self._keys.filter(
+            pc.and_(
+                pc.equal(self._keys["zone"], zone), pc.equal(self._keys["type"], TYPE_DNSKEY)
+            )
+        )
+        return {rdata for rdatas in rows["rdatas"].to_pylist() for rdata in rdatas or ()}
+
+    def is_seen_from(self, number: int, since: int) -> bool:
+        """Whether a signature was seen at `since` (ns) or after."""
+        for batch in self._batches("sightings"):
+            mine = _numbers(batch, "signature") == number
+            if mine.any() and (_numbers(batch, "time")[mine] >= since).any():
+                return True
+        return False
+
+    def is_signed_again(self, zone: str, inception: int, since: int) -> bool:
+        """Whether the zone showed a later signature than `inception` at `since` (ns) or after."""
+        import pyarrow.compute as pc
+
+        if self._signatures is None:
+            return False
+        rows = self._signatures.filter(pc.equal(self._signatures["signer"], zone))
+        # RFC 1982: ahead if the difference modulo 2^32 is below 2^31.
+        ahead = (rows["inception"].to_numpy().astype(np.int64) - inception) & 0xFFFFFFFF
+        numbers = rows["signature"].to_numpy()[(ahead > 0) & (ahead < 2**31)]
+        if not len(numbers):
+            return False
+        for batch in self._batches("sightings"):
+            hit = np.isin(_numbers(batch, "signature"), numbers)
+            if hit.any() and (_numbers(batch, "time")[hit] >= since).any():
+                return True
+        return False
 
     def gather(self, name: str, kind: int, at: int) -> Captured:
         """Look up everything that tells of a question and of the zones above it.
@@ -425,7 +487,7 @@ class Store:
         for batch in self._batches("sightings"):
             mask = np.isin(_numbers(batch, "transaction"), wanted)
             if mask.any():
-                names = [*_SIGHTING_COLUMNS, "serial"]
+                names = list(_SIGHTING_COLUMNS)
                 rows += batch.filter(pa.array(mask)).select(names).to_pylist()
         self._load({row["signature"] for row in rows})
         grouped: dict[tuple[int, int, str, int, bool], list[dict[str, Any]]] = defaultdict(list)
@@ -562,7 +624,7 @@ def _table(batches: Iterable[Any], change: Callable[[Any], Any] | None = None) -
 
 
 def _without_octets(batch: Any) -> Any:
-    return batch.select(["signature", "owner", "type", "signer"])
+    return batch.select(["signature", "owner", "type", "signer", "inception"])
 
 
 def _numbers(batch: Any, name: str) -> NDArray[np.int64]:

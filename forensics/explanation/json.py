@@ -1,0 +1,134 @@
+"""The explanation as JSON-ready values (DESIGN section 6)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from forensics.explanation.chain import Cited, Link, ServerView
+from forensics.explanation.inquiry import Conclusion
+from forensics.explanation.words import rcode_text, type_text
+from forensics.limits import SECOND
+from forensics.vocabulary import REASON_CODE, REASONS, SERVFAIL, STATUSES, Status
+
+SCHEMA = "dns-forensics/explain/1"
+
+
+def to_json(
+    conclusion: Conclusion,
+    at: int,
+    *,
+    view: str,
+    policy: str,
+    resolver: str | None,
+    captures: dict[int, str],
+) -> dict[str, Any]:
+    """Return what `explain --json` prints.
+
+    `rcode` is that of the captured answer, in letters, null where none was captured; what a
+    validating resolver would have sent is `resolver_rcode`.
+    """
+    judged = conclusion.judged
+    reason = REASONS[REASON_CODE[judged.reason]]
+    rcode = rcode_text(conclusion.response.rcode) if conclusion.response else None
+    return {
+        "schema": SCHEMA,
+        "name": conclusion.name,
+        "type": type_text(conclusion.type),
+        "at": rfc3339(at),
+        "view": view,
+        "resolver": resolver,
+        "policy": policy,
+        "status": STATUSES[judged.status],
+        "reason": judged.reason,
+        "ede": reason.ede if judged.reason != "none" else None,
+        "rcode": rcode,
+        "resolver_rcode": rcode_text(SERVFAIL) if judged.status == Status.BOGUS else rcode,
+        "answer": conclusion.kind,
+        "target": conclusion.target,
+        "later": conclusion.is_later,
+        "sentence": sentence(conclusion),
+        "servers": [_server(server, captures) for server in conclusion.servers],
+        "chain": [_link(link, at, captures) for link in judged.links],
+    }
+
+
+def sentence(conclusion: Conclusion) -> str:
+    """Say in plain words what was concluded."""
+    judged = conclusion.judged
+    what = f"{conclusion.name} {type_text(conclusion.type)}"
+    broken = next(
+        (k for k in judged.links if k.status == judged.status and k.reason == judged.reason), None
+    )
+    if judged.status == Status.SECURE:
+        return f"A validating resolver would have accepted {what} as secure."
+    if judged.status == Status.VALID:
+        return (
+            f"Every signature of {what} that was captured stands; the chain above it is not in the"
+            " capture as a whole."
+        )
+    if judged.status == Status.INSECURE:
+        return f"A validating resolver would have accepted {what} without validation."
+    why = ""
+    if broken is not None:
+        why = f" {REASONS[REASON_CODE[judged.reason]].sentence.format(zone=broken.zone)}"
+    if judged.status == Status.BOGUS:
+        return f"A validating resolver would have refused {what} (SERVFAIL).{why}"
+    return f"What was captured does not tell whether {what} would have been accepted.{why}"
+
+
+def _link(link: Link, at: int, captures: dict[int, str]) -> dict[str, Any]:
+    return {
+        "zone": link.zone,
+        "link": link.kind,
+        "status": STATUSES[link.status],
+        "reason": link.reason,
+        "name": link.name,
+        "type": type_text(link.type),
+        "keys": [{"tag": tag, "algorithm": algorithm} for tag, algorithm in link.keys],
+        "frames": [cited.response.frame for cited in link.cited if cited.response.frame],
+        "sightings": [_cited(cited, at, captures) for cited in link.cited],
+        "valid_until": None if link.until is None else rfc3339(link.until),
+        "confidence": "weak" if link.is_weak else "strong",
+        "sentence": link.sentence,
+        "servers": [_server(server, captures) for server in link.servers],
+    }
+
+
+def _cited(cited: Cited, at: int, captures: dict[int, str]) -> dict[str, Any]:
+    response = cited.response
+    return {
+        "capture": captures.get(response.capture),
+        "frame": response.frame or None,
+        "time": rfc3339(response.time),
+        "age": (at - response.time) / SECOND,
+        "server": response.server,
+        "nsid": response.nsid,
+        "later": cited.is_later,
+    }
+
+
+def _server(view: ServerView, captures: dict[int, str]) -> dict[str, Any]:
+    response = view.response
+    return {
+        "address": response.server,
+        "nsid": response.nsid,
+        "status": STATUSES[view.status],
+        "reason": view.reason,
+        "rcode": rcode_text(response.rcode),
+        "capture": captures.get(response.capture),
+        "frame": response.frame or None,
+        "time": rfc3339(response.time),
+        "later": view.is_later,
+        "superseded": view.is_superseded,
+    }
+
+
+def rfc3339(time: int) -> str:
+    """Write ns since 1970 as RFC 3339 UTC with nanoseconds."""
+    seconds, rest = divmod(time, SECOND)
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return str(time)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
