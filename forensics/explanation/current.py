@@ -54,7 +54,9 @@ def current(
     for response in sorted(earlier, key=lambda r: (r.time, r.transaction)):
         by_place.setdefault(response.place, []).append(response)
     latest = max((own[-1] for own in by_place.values()), key=lambda r: (r.time, r.transaction))
-    since = _since(by_place[latest.place], content)
+    # Since when somebody has said without a break what the latest response says.
+    agreeing = [own for own in by_place.values() if content(own[-1]) == content(latest)]
+    since = min(_since(own, content) for own in agreeing)
     found = [Current(latest)]
     rest = [own[-1] for place, own in sorted(by_place.items()) if place != latest.place]
     chosen = [(r, _is_beside(r, latest, since, content)) for r in rest]
@@ -86,23 +88,40 @@ def _since(own: Sequence[Response], content: Content) -> int:
 
 def _is_beside(older: Response, latest: Response, since: int, content: Content) -> bool:
     """Whether an older response was served at the same time as what the latest one shows."""
-    if latest.time - older.time <= BURST or since <= older.time:
+    if since <= older.time or content(older) == content(latest):
         return True
-    if content(older) == content(latest):
-        return True
+    ahead = _is_ahead(latest, older)
+    if ahead is not None:
+        return not ahead
+    return latest.time - older.time <= BURST
+
+
+def _is_ahead(latest: Response, older: Response) -> bool | None:
+    """Whether the latest response shows a newer state of the zone; None: they do not tell.
+
+    By the SOA serial where both have one, else by when the same RRset was signed (RFC 1982). Of
+    equal ones neither replaces the other: they differ for another reason, such as damage.
+    """
     if older.serial and latest.serial:
-        # RFC 1982: not behind, so not replaced by what the latest shows.
-        return ((older.serial - latest.serial) & 0xFFFFFFFF) < 2**31
-    return _is_same_version(older, latest)
+        return _is_after(latest.serial, older.serial)
+    before = _signed_at(older)
+    after = _signed_at(latest)
+    both = before.keys() & after.keys()
+    if not both:
+        return None
+    return any(_is_after(after[what], before[what]) for what in both)
 
 
-def _is_same_version(one: Response, other: Response) -> bool:
-    """Whether both show signings of one moment that differ in their octets: one is corrupt."""
-    versions = {
-        (r.owner, r.type, s.version): s.number for r in one.rrsets for s in r.signatures
-    }
-    return any(
-        versions.get((r.owner, r.type, s.version), s.number) != s.number
-        for r in other.rrsets
-        for s in r.signatures
-    )
+def _is_after(one: int, other: int) -> bool:
+    return 0 < ((one - other) & 0xFFFFFFFF) < 2**31
+
+
+def _signed_at(response: Response) -> dict[tuple[str, int], int]:
+    """Return the latest inception over each RRset of a response."""
+    found: dict[tuple[str, int], int] = {}
+    for rrset in response.rrsets:
+        for signature in rrset.signatures:
+            what = (rrset.owner, rrset.type)
+            if what not in found or _is_after(signature.inception, found[what]):
+                found[what] = signature.inception
+    return found
