@@ -1,0 +1,1 @@
+"""A lab of verdicts: signed zones with one fault each, real servers, a real validator."""

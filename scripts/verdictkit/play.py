@@ -1,0 +1,159 @@
+"""Serve the zones with NSD, ask through Unbound, capture, and write down every verdict."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdatatype
+
+from verdictkit.zones import LEAF_LIST, LEAVES, ROOT, STYLES, TOPS, Made, make_all
+
+RESOLVER, CLIENT = "127.0.1.53", "127.0.1.100"
+
+NAMES = (
+    ("www.{}", "A"), ("www.{}", "AAAA"), ("www.{}", "TXT"), ("{}", "SOA"), ("{}", "NS"),
+    ("{}", "MX"), ("{}", "DNSKEY"), ("{}", "DS"), ("{}", "TXT"), ("nothing.{}", "A"),
+    ("x.wild.{}", "A"), ("y.x.wild.{}", "A"), ("x.wild.{}", "TXT"), ("x.wildalias.{}", "A"),
+    ("deep.{}", "A"), ("alias.{}", "A"), ("alias.{}", "TXT"), ("chain.{}", "A"),
+    ("www.child.{}", "A"), ("child.{}", "DS"), ("nothing.child.{}", "A"), ("www.{}", "DS"),
+)  # fmt: skip
+"""Asked of every leaf."""
+
+FAR = (
+    ("togood.{}", "A"), ("tounsigned.{}", "A"), ("toexpired.{}", "A"), ("tonothing.{}", "A"),
+    ("tonodata.{}", "A"), ("towild.{}", "A"), ("far.{}", "A"), ("www.sub.{}", "A"),
+    ("www.subbad.{}", "A"), ("www.subnone.{}", "A"), ("nothing.sub.{}", "A"), ("loop.{}", "A"),
+    ("sub.{}", "DNAME"), ("alias.{}", "CNAME"), ("www.{}", "ANY"), ("{}", "ANY"),
+)  # fmt: skip
+"""Asked of the sound leaves."""
+
+
+def main() -> int:
+    """Make a recording: `scripts/verdicts OUT` (root: it makes a network namespace)."""
+    parser = argparse.ArgumentParser(prog="scripts/verdicts", description=__doc__)
+    parser.add_argument("out", type=Path, help="folder of the recording")
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    if arguments.inside:
+        return _play(arguments.inside, arguments.out, arguments.seed)
+    if os.geteuid() != 0:
+        sys.stderr.write("scripts/verdicts needs root: it makes a network namespace\n")
+        return 2
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="verdicts-") as folder:
+        command = [
+            "unshare", "--net", sys.executable, *sys.argv, "--inside", folder,
+        ]  # fmt: skip
+        return subprocess.run(command, check=False).returncode
+
+
+def questions(seed: int) -> list[tuple[str, str]]:
+    """Every question of a recording, in an order of its own."""
+    found = []
+    for top in STYLES:
+        for leaf in LEAF_LIST:
+            zone = f"{leaf.name}.{top}"
+            found += [(name.format(zone), kind) for name, kind in NAMES]
+            if leaf.name in {"good", "good3", "unsigned"}:
+                found += [(name.format(zone), kind) for name, kind in FAR]
+        found += [(f"nobody.{top}", "A"), (f"a.nobody.{top}", "A"), (top, "SOA"), (top, "DS")]
+    found += [("nowhere.", "A"), (".", "DNSKEY"), (".", "SOA"), (".", "NS")]
+    random.Random(seed).shuffle(found)
+    return found
+
+
+def _play(work: Path, out: Path, seed: int) -> int:
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    made, anchors = make_all(work)
+    (work / "anchor.ds").write_text("\n".join(anchors) + "\n")
+    running = []
+    try:
+        pcap = work / "capture.pcap"
+        running.append(
+            subprocess.Popen(
+                ["tcpdump", "-i", "lo", "-U", "-B", "8192", "-w", str(pcap), "-Z", "root",
+                 "--time-stamp-precision=nano", "port", "53"],
+                stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+        )
+        time.sleep(1)
+        running += [_nsd(work, address, made) for address in (ROOT, TOPS, LEAVES)]
+        running.append(_unbound(work))
+        time.sleep(2)
+        verdicts = [_ask(name, kind) for name, kind in questions(seed)]
+        time.sleep(1)
+    finally:
+        for process in reversed(running):
+            process.send_signal(signal.SIGTERM)
+            process.wait(10)
+    subprocess.run(["zstd", "-q", "-f", "-19", str(pcap), "-o", str(out / "capture.pcap.zst")], check=True)
+    shutil.copy(work / "anchor.ds", out / "trust-anchor.ds")
+    lines = ",\n".join(json.dumps(v) for v in verdicts)
+    (out / "verdicts.json").write_text(f"[\n{lines}\n]\n")
+    return 0
+
+
+def _nsd(work: Path, address: str, made: list[Made]) -> subprocess.Popen[bytes]:
+    config = work / f"nsd-{address}.conf"
+    zones = "".join(
+        f'zone:\n  name: "{z.name}"\n  zonefile: "{z.path}"\n' for z in made if z.server == address
+    )
+    config.write_text(
+        f'server:\n  ip-address: {address}\n  port: 53\n  username: ""\n  chroot: ""\n'
+        f'  zonesdir: "{work}"\n  database: ""\n  pidfile: "{work}/nsd-{address}.pid"\n'
+        f'  xfrdfile: "{work}/xfrd-{address}"\n  zonelistfile: "{work}/list-{address}"\n'
+        f'  xfrdir: "{work}"\n  verbosity: 0\n  hide-version: yes\n  rrl-ratelimit: 0\n'
+        f"remote-control:\n  control-enable: no\n{zones}"
+    )
+    return subprocess.Popen(["nsd", "-d", "-c", str(config)], stderr=(work / f"nsd-{address}.log").open("w"))
+
+
+def _unbound(work: Path) -> subprocess.Popen[bytes]:
+    hints = work / "hints"
+    hints.write_text(f". 3600 IN NS ns.\nns. 3600 IN A {ROOT}\n")
+    config = work / "unbound.conf"
+    config.write_text(
+        f'server:\n  interface: {RESOLVER}\n  access-control: 127.0.0.0/8 allow\n  username: ""\n'
+        f'  chroot: ""\n  directory: "{work}"\n  pidfile: "{work}/unbound.pid"\n'
+        f'  do-not-query-localhost: no\n  root-hints: "{hints}"\n'
+        f'  trust-anchor-file: "{work}/anchor.ds"\n  qname-minimisation: no\n  ede: yes\n'
+        '  module-config: "validator iterator"\n  do-ip6: no\n  use-syslog: no\n'
+        "  aggressive-nsec: no\n  num-threads: 1\n  so-reuseport: no\n  outgoing-interface: "
+        f"127.0.1.53\n  val-bogus-ttl: 1\n  deny-any: no\n  edns-buffer-size: 4096\n  val-log-level: 2\n  unwanted-reply-threshold: 0\n"
+        "remote-control:\n  control-enable: no\n"
+    )
+    return subprocess.Popen(["unbound", "-d", "-c", str(config)], stderr=(work / "unbound.log").open("w"))
+
+
+def _ask(name: str, kind: str) -> dict[str, object]:
+    query = dns.message.make_query(name, kind, want_dnssec=True, payload=4096)
+    began = time.time_ns()
+    try:
+        reply = dns.query.udp(query, RESOLVER, timeout=20, source=CLIENT)
+    except dns.exception.Timeout:
+        return {"name": name, "type": kind, "at": began, "status": "timeout"}
+    ended = time.time_ns()
+    ede = [int(o.code) for o in reply.options if o.otype == 15]
+    rcode = dns.rcode.to_text(reply.rcode())
+    if rcode == "SERVFAIL":
+        status = "bogus"
+    elif reply.flags & dns.flags.AD:
+        status = "secure"
+    else:
+        status = "insecure"
+    return {"name": name, "type": kind, "at": ended, "status": status, "rcode": rcode, "ede": ede}
