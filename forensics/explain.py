@@ -62,7 +62,7 @@ def explain(
         raise UsageError("--view resolver needs the address of one resolver: --resolver ADDRESS")
     anchors = _anchors(options)
     with _tables(sources, options, progress) as (tables, errors):
-        return _asked(tables, wanted, number, at, options, anchors, view), errors
+        return Asker(tables, options, anchors, view).ask(wanted, number, at), errors
 
 
 def read_name(text: str) -> str:
@@ -144,46 +144,72 @@ def _size(path: str) -> int:
         return 0
 
 
-def _asked(
-    folder: Path,
-    name: str,
-    kind: int,
-    at: int,
-    options: Options,
-    anchors: list[Any],
-    view: str,
-) -> dict[str, Any]:
-    from forensics.archive.tables import iter_batches, read_table
-    from forensics.explanation.inquiry import Inquiry
-    from forensics.explanation.json import to_json
-    from forensics.explanation.signing import Checker
-    from forensics.explanation.store import Store
-    from forensics.explanation.walk import Walk
-    from forensics.validation.policy import POLICIES
-    from forensics.validation.strays import contested
+class Asker:
+    """The tables of one ingest, to be asked many questions: `explain` asks one.
 
-    def tables(table: str) -> Iterator[Any]:
-        if not (folder / f"{table}.parquet").is_file():
-            return iter(())  # a dataset of an earlier version
-        return iter_batches(folder, table)
+    Args:
+        folder: with the Parquet tables.
+        options: policy, and the roles of addresses.
+        anchors: trust anchors.
+        view: one of VIEWS.
+    """
 
-    disputed = contested(lambda: tables("transactions"), lambda: tables("sightings"))
-    resolver = next(iter(options.resolvers)) if view == "resolver" else None
-    store = Store(tables, disputed, _address(resolver))
-    policy = POLICIES[options.policy]
-    inquiry = Inquiry(Walk(store, anchors, Checker(policy), at), at, options.servers)
-    conclusion = inquiry.ask(name, kind)
-    if conclusion.response is None and not store.is_named(name):
-        raise UsageError(_never_asked(store, name, folder))
-    listed = read_table(folder, "captures", ["capture", "path"]).to_pylist()
-    return to_json(
-        conclusion,
-        at,
-        view=view,
-        policy=options.policy,
-        resolver=resolver,
-        captures={row["capture"]: row["path"] for row in listed},
-    )
+    def __init__(
+        self, folder: Path, options: Options, anchors: Sequence[Any], view: str = "published"
+    ) -> None:
+        from forensics.archive.tables import iter_batches
+        from forensics.explanation.store import Store
+        from forensics.validation.strays import contested
+
+        def tables(table: str) -> Iterator[Any]:
+            if not (folder / f"{table}.parquet").is_file():
+                return iter(())  # a dataset of an earlier version
+            return iter_batches(folder, table)
+
+        disputed = contested(lambda: tables("transactions"), lambda: tables("sightings"))
+        self._resolver = next(iter(options.resolvers)) if view == "resolver" else None
+        self._store = Store(tables, disputed, _address(self._resolver))
+        self._options = options
+        self._anchors = anchors
+        self._view = view
+        self._captures = {
+            number: path
+            for batch in tables("captures")
+            for number, path in zip(
+                batch.column("capture").to_pylist(), batch.column("path").to_pylist(), strict=True
+            )
+        }
+
+    def ask(self, name: str, kind: int, at: int) -> dict[str, Any]:
+        """Explain one question; return what `--json` prints.
+
+        Args:
+            name: lower case, presentation form, with the final dot.
+            kind: the type's number.
+            at: ns since 1970.
+
+        Raises:
+            UsageError: nothing of the name was captured; with captured names that are near.
+        """
+        from forensics.explanation.inquiry import Inquiry
+        from forensics.explanation.json import to_json
+        from forensics.explanation.signing import Checker
+        from forensics.explanation.walk import Walk
+        from forensics.validation.policy import POLICIES
+
+        policy = POLICIES[self._options.policy]
+        walk = Walk(self._store, self._anchors, Checker(policy), at)
+        conclusion = Inquiry(walk, at, self._options.servers).ask(name, kind)
+        if conclusion.response is None and not self._store.is_named(name):
+            raise UsageError(_never_asked(self._store, name))
+        return to_json(
+            conclusion,
+            at,
+            view=self._view,
+            policy=self._options.policy,
+            resolver=self._resolver,
+            captures=self._captures,
+        )
 
 
 def _address(text: str | None) -> str | None:
@@ -193,11 +219,10 @@ def _address(text: str | None) -> str | None:
     return None if text is None else str(ipaddress.ip_address(text))
 
 
-def _never_asked(store: Any, name: str, folder: Path) -> str:
+def _never_asked(store: Any, name: str) -> str:
     """Say that a name is not in the capture, and what is that looks like it."""
     from forensics.explanation.words import type_text
 
-    del folder
     known: dict[str, list[int]] = {}
     for other, kind, _ in store.questions(_QUESTIONS):
         known.setdefault(other, []).append(kind)
