@@ -435,13 +435,16 @@ def explain_question(
         typer.Argument(help="A capture, or the folder of a dataset or report."),
     ],
     name: Annotated[str, typer.Argument(help="The name that was asked for.")],
-    kind: Annotated[str, typer.Argument(metavar="[TYPE]", help="The type that was asked for.")] = "A",
+    kind: Annotated[
+        str, typer.Argument(metavar="[TYPE]", help="The type that was asked for.")
+    ] = "A",
     *,
     at: Annotated[
         str,
         typer.Option(
-            "--at", metavar="TIME", help="The instant, such as 2026-05-05T19:45:00Z; UTC where "
-            "no zone is given."
+            "--at",
+            metavar="TIME",
+            help="The instant, such as 2026-05-05T19:45:00Z; UTC where no zone is given.",
         ),
     ],
     view: Annotated[
@@ -476,9 +479,7 @@ def explain_question(
     options = _options(trust_anchor, port, server, resolver, None, None, None, policy)
     say_if_compiling(quiet or json_)
     with bar(quiet) as progress:
-        told, errors = explain(
-            [source], name, kind, moment, options, view=view, progress=progress
-        )
+        told, errors = explain([source], name, kind, moment, options, view=view, progress=progress)
     report_errors(errors)
     if json_:
         import json

@@ -43,7 +43,8 @@ def explain(
 
     Args:
         sources: a dataset, a report's folder, or captures.
-        name, kind: the question, as the user wrote it.
+        name: that was asked for, as the user wrote it.
+        kind: the type, likewise.
         at: ns since 1970.
         options: trust anchors, policy, and the roles of addresses. In the resolver view
             `resolvers` names the resolver; `servers` restricts the answers to those servers.
@@ -106,9 +107,7 @@ def _tables(
     if len(sources) == 1 and Path(sources[0]).is_dir():
         folder = Path(sources[0]) / "tables"
         if not (folder / "sightings.parquet").is_file():
-            raise UsageError(
-                f"{sources[0]}: no dataset; make one with: dns-forensics ingest"
-            )
+            raise UsageError(f"{sources[0]}: no dataset; make one with: dns-forensics ingest")
         yield folder, ()
         return
     from forensics.ingest import ingest

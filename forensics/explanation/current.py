@@ -37,9 +37,7 @@ def _whole(response: Response) -> object:
     return response.content
 
 
-def current(
-    responses: Sequence[Response], at: int, content: Content = _whole
-) -> list[Current]:
+def current(responses: Sequence[Response], at: int, content: Content = _whole) -> list[Current]:
     """Choose the responses that count at `at` (ns), the latest first, the superseded ones last.
 
     Args:

@@ -1,4 +1,4 @@
-"""The DS link: is there a zone cut at a name, and does the parent vouch for the zone below?
+"""The DS link: whether there is a zone cut at a name, and the parent vouches for what is below.
 
 RFC 4035 5.2, RFC 5155 8.6 and 8.9, RFC 6840 4.1: a signed delegation has a signed DS RRset, an
 unsigned one a proof that there is none, and what has neither is no cut, or was not captured.
@@ -92,9 +92,7 @@ def _useful(responses: Sequence[Response], name: str) -> list[Response]:
     """Choose what tells of the cut: authorities' responses, else resolvers'."""
     found = [r for r in responses if tells(r, name) and r.has_dnssec]
     # A referral without proof says nothing where a better one, or the DS question, was captured.
-    telling = [
-        r for r in found if tells(r, name) != "referral" or deniers_of(r)
-    ]
+    telling = [r for r in found if tells(r, name) != "referral" or deniers_of(r)]
     for wanted in (
         [r for r in telling if r.is_authority and not r.is_doubtful],
         [r for r in telling if not r.is_doubtful],
@@ -123,13 +121,15 @@ def judge_cut(
     if not chosen:
         return Cut(UNKNOWN)
     signer = _signer(chosen[0].response, name)
-    if signer is not None and signer not in {parent.zone, name} and is_subdomain(signer, parent.zone):
+    if (
+        signer is not None
+        and signer not in {parent.zone, name}
+        and is_subdomain(signer, parent.zone)
+    ):
         return Cut(UNKNOWN, signer=signer)  # a zone lies between, the caller goes there first
     judged = [(c, _judge(name, parent, c)) for c in chosen]
     counted = [item for item in judged if not item[0].is_superseded]
-    _, cut = max(
-        counted, key=lambda item: rank(item[1].link.status) if item[1].link else -1
-    )
+    _, cut = max(counted, key=lambda item: rank(item[1].link.status) if item[1].link else -1)
     if cut.kind == UNKNOWN or cut.link is None or len(judged) == 1:
         return cut
     from dataclasses import replace
@@ -160,9 +160,7 @@ def _signer(response: Response, name: str) -> str | None:
     return signer_of(response)
 
 
-def _judge(
-    name: str, parent: Signer, chosen: Current
-) -> Cut:
+def _judge(name: str, parent: Signer, chosen: Current) -> Cut:
     """Judge by one response."""
     response = chosen.response
     how = tells(response, name)
@@ -174,7 +172,9 @@ def _judge(
     else:
         return Cut(NO_CUT)
     if cut.kind == BROKEN and response.is_doubtful and cut.link is not None:
-        sentence = f"What is known of a delegation to {name} came in a response that proves nothing."
+        sentence = (
+            f"What is known of a delegation to {name} came in a response that proves nothing."
+        )
         return Cut(UNKNOWN, _link(name, Status.INDETERMINATE, "rrset-incomplete", cited, sentence))
     return cut
 
@@ -218,8 +218,8 @@ def _judge_absence(
         if not deniers_of(response):
             return Cut(UNKNOWN)
         sentence = (
-            f"{server_text(response)} denied that {name} has DS records; the keys of {parent.zone} that"
-            " sign this were not captured."
+            f"{server_text(response)} denied that {name} has DS records; the keys of"
+            f" {parent.zone} that sign this were not captured."
         )
         return Cut(
             UNKNOWN, _link(name, Status.INDETERMINATE, "dnskey-not-captured", cited, sentence)
@@ -229,7 +229,9 @@ def _judge_absence(
     claims = [(Claim.UNSIGNED_REFERRAL, name, TYPE_DS, None)]
     denied = judge_denial(response, claims, parent, with_soa=False)
     if denied.is_proven:
-        sentence = f"{parent.zone} proves that {name} is delegated without DS records: it is unsigned."
+        sentence = (
+            f"{parent.zone} proves that {name} is delegated without DS records: it is unsigned."
+        )
         reason = denied.reason
         link = _link(
             name, Status.INSECURE, reason, cited, sentence, denied.keys, denied.until, "denial"

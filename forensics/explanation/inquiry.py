@@ -12,7 +12,6 @@ from typing import Final
 
 from forensics.explanation.answer import (
     ALIAS,
-    FAILURE,
     NAME_ERROR,
     NODATA,
     POSITIVE,
@@ -22,7 +21,7 @@ from forensics.explanation.answer import (
 )
 from forensics.explanation.chain import Cited, Judged, Link, ServerView, rank, worst
 from forensics.explanation.current import Current, current
-from forensics.explanation.denial import deniers_of, judge_denial, signer_of
+from forensics.explanation.denial import judge_denial, signer_of
 from forensics.explanation.records import (
     TYPE_CNAME,
     TYPE_RRSIG,
@@ -38,7 +37,6 @@ from forensics.knowledge import is_subdomain
 from forensics.limits import ALIASES
 from forensics.validation.proof import Claim
 from forensics.vocabulary import (
-    NXDOMAIN,
     TYPE_DS,
     TYPE_NS,
     TYPE_SOA,
@@ -61,6 +59,7 @@ class Conclusion:
         servers: what each server's answer leads to, the worst first.
         target: what the last alias points to.
         is_later: nothing before the instant was captured of the answer.
+        rcode: of the captured answer, for the last alias target; None: none was captured.
     """
 
     name: str
@@ -71,6 +70,7 @@ class Conclusion:
     servers: tuple[ServerView, ...] = ()
     target: str | None = None
     is_later: bool = False
+    rcode: int | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,7 @@ class Inquiry:
             one.chosen.response,
             servers,
             is_later=one.chosen.is_later,
+            rcode=one.chosen.response.rcode,
         )
         if one.answer.kind != ALIAS:
             return found
@@ -150,7 +151,9 @@ class Inquiry:
         if target is None:
             link = Link(found.name, "alias", Status.INDETERMINATE, "rrset-incomplete", found.name,
                         kind, sentence="Where the alias points to is not held.")  # fmt: skip
-            return replace(found, judged=found.judged.and_(Judged(link.status, link.reason, (link,))))
+            return replace(
+                found, judged=found.judged.and_(Judged(link.status, link.reason, (link,)))
+            )
         below = self._ask(target, kind, view.chosen.response, depth + 1)
         known = {id(link) for link in found.judged.links}
         fresh = tuple(link for link in below.judged.links if id(link) not in known)
@@ -161,6 +164,7 @@ class Inquiry:
             kind=below.kind if below.kind != "none" else ALIAS,
             target=below.target or target,
             is_later=found.is_later or below.is_later,
+            rcode=found.rcode if below.rcode is None else below.rcode,
         )
 
     # -- which responses answer ------------------------------------------------------------------
@@ -174,7 +178,12 @@ class Inquiry:
             return [r for r in responses if classify(r, name, kind).kind in _FINAL]
 
         asked = final(captured.asked(name, kind))
-        hinted = final([hint]) if hint is not None else []
+        # What denies the target of an alias denies it for the type that was asked.
+        hinted = [
+            r
+            for r in final([hint] if hint else [])
+            if r.qtype == kind or classify(r, name, kind).kind != NODATA
+        ]
         holding = final([*captured.holding(name, kind), *captured.holding(name, TYPE_CNAME)])
         # Whatever was asked of it, a name that does not exist has no type.
         others = [
@@ -230,16 +239,16 @@ class Inquiry:
         answer = classify(response, name, kind)
         if answer.kind in {POSITIVE, ALIAS}:
             if answer.rrsets:
-                parts = [self._positive(chosen, name, rrset, answer.kind) for rrset in answer.rrsets]
+                parts = [
+                    self._positive(chosen, name, rrset, answer.kind) for rrset in answer.rrsets
+                ]
                 judged = worst(parts) if len(parts) > 1 else parts[0]
             else:
                 judged = self._unsigned(chosen, name, kind, "rrset")
         else:
             judged = self._negative(chosen, name, kind, answer.kind)
         if judged.status == Status.BOGUS and response.is_doubtful and judged.links:
-            last = replace(
-                judged.links[-1], status=Status.INDETERMINATE, reason="rrset-incomplete"
-            )
+            last = replace(judged.links[-1], status=Status.INDETERMINATE, reason="rrset-incomplete")
             judged = Judged(last.status, last.reason, (*judged.links[:-1], last))
         return _View(chosen, answer, judged)
 
@@ -321,7 +330,11 @@ class Inquiry:
         response = chosen.response
         zone = signer_of(response)
         # A negative answer for a DS comes from the parent; its signer cannot lie below the name.
-        if zone is None or not is_subdomain(name, zone) or (kind == TYPE_DS and zone == name != "."):
+        if (
+            zone is None
+            or not is_subdomain(name, zone)
+            or (kind == TYPE_DS and zone == name != ".")
+        ):
             return self._unsigned(chosen, name, kind, "denial")
         standing = self.walk.to_zone(zone)
         link = Link(standing.zone, "denial", Status.INSECURE, "none", name, kind,

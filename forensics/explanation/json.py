@@ -30,7 +30,7 @@ def to_json(
     """
     judged = conclusion.judged
     reason = REASONS[REASON_CODE[judged.reason]]
-    rcode = rcode_text(conclusion.response.rcode) if conclusion.response else None
+    rcode = rcode_text(conclusion.rcode)
     return {
         "schema": SCHEMA,
         "name": conclusion.name,

@@ -1,4 +1,4 @@
-"""The DNSKEY link: is a zone's key set the one that its parent, or an anchor, vouches for?
+"""The DNSKEY link: whether a zone's key set is the one that its parent or an anchor vouches for.
 
 RFC 4035 5.2 and 5.3, RFC 4509 3 (SHA-1 gives way to stronger digests), RFC 6840 5.11.
 """
@@ -76,9 +76,7 @@ def is_absent(response: Response, zone: str) -> bool:
 
 def tells(responses: Sequence[Response], zone: str) -> list[Response]:
     """Choose the responses that tell of the key set: authorities', else resolvers'."""
-    useful = [
-        r for r in responses if (key_rrset(r, zone) and not r.tc) or is_absent(r, zone)
-    ]
+    useful = [r for r in responses if (key_rrset(r, zone) and not r.tc) or is_absent(r, zone)]
     for wanted in (
         [r for r in useful if r.is_authority and r.has_dnssec and not r.is_doubtful],
         [r for r in useful if r.has_dnssec and not r.is_doubtful],
@@ -128,9 +126,7 @@ def judge_keys(
         return _not_captured(zone)
     judged = [(c, _judge(zone, trusted, c, checker, at)) for c in chosen]
     counted = [item for item in judged if not item[0].is_superseded]
-    one, (status, reason, tried, sentence) = max(
-        counted, key=lambda item: rank(item[1][0])
-    )
+    one, (status, reason, tried, sentence) = max(counted, key=lambda item: rank(item[1][0]))
     servers = tuple(
         ServerView(c.response, s, r, c.is_later, c.is_superseded) for c, (s, r, _, _) in judged
     )
@@ -255,11 +251,11 @@ def _judge_alone(
     tried = checker.best(rrset, zone, keys, at)
     assert tried is not None
     if tried.is_good:
-        return (
-            Status.VALID, "none", tried,
+        sentence = (
             f"The key set of {zone} is signed by its own key {tried.signature.tag};"
-            " what vouches for it was not captured.",
-        )  # fmt: skip
+            " what vouches for it was not captured."
+        )
+        return Status.VALID, "none", tried, sentence
     if tried.reason in {"algorithm-incomplete", "limit-reached"}:
         sentence = f"The signatures over the key set of {zone} cannot be checked."
         return Status.INDETERMINATE, "ds-not-captured", tried, sentence

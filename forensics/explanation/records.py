@@ -174,9 +174,7 @@ class Response:
 
     def sets(self, section: Section, kind: int | None = None) -> list[RRset]:
         """Return the RRsets of a section, of one type if given."""
-        return [
-            r for r in self.rrsets if r.section == section and (kind is None or r.type == kind)
-        ]
+        return [r for r in self.rrsets if r.section == section and (kind is None or r.type == kind)]
 
     @cached_property
     def content(self) -> tuple[object, ...]:

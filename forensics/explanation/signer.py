@@ -109,9 +109,7 @@ class Signer:
 
     def _if_not_signed_again(self, tried: Tried) -> Tried:
         """Clear a signature that ran out unseen while the zone went on signing."""
-        if self.sightings is None or self.sightings.is_seen_from(
-            tried.signature.number, tried.end
-        ):
+        if self.sightings is None or self.sightings.is_seen_from(tried.signature.number, tried.end):
             return tried
         if self.sightings.is_signed_again(self.zone, tried.signature.inception, tried.end):
             return replace(tried, reason="none", is_aged=True)

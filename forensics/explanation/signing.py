@@ -15,7 +15,6 @@ from forensics.knowledge import Key
 from forensics.limits import EXPLAIN_CHECKS, KEYS_PER_TAG, SECOND
 from forensics.validation.policy import Policy
 from forensics.validation.signature import SUPPORTED, verify_many, well_formed
-from forensics.vocabulary import REASON_CODE
 
 _DISTANCE: Final = {
     # How far a signature came before it failed: the one that came farthest names the reason.
@@ -168,4 +167,3 @@ def window(signature: Signature, at: int, policy: Policy) -> tuple[int, int, boo
 def _signed(difference: int) -> int:
     """Read a difference modulo 2^32 as a signed number."""
     return ((difference + 2**31) & 0xFFFFFFFF) - 2**31
-

@@ -207,9 +207,7 @@ class Store:
         if self._keys is None:
             return set()
         rows = self._keys.filter(
-            pc.and_(
-                pc.equal(self._keys["zone"], zone), pc.equal(self._keys["type"], TYPE_DNSKEY)
-            )
+            pc.and_(pc.equal(self._keys["zone"], zone), pc.equal(self._keys["type"], TYPE_DNSKEY))
         )
         return {rdata for rdatas in rows["rdatas"].to_pylist() for rdata in rdatas or ()}
 
@@ -249,7 +247,9 @@ class Store:
         """
         names = [name, *ancestors(name)]
         chosen = self._pick(names, name, kind, at)
-        wanted = np.unique(np.concatenate([np.array(t, np.int64) for t in chosen.values()] or [_NO]))
+        wanted = np.unique(
+            np.concatenate([np.array(t, np.int64) for t in chosen.values()] or [_NO])
+        )
         responses = self._responses(wanted)
         return Captured(
             {
@@ -289,9 +289,7 @@ class Store:
                 continue
             columns = ("qname", "qtype", "server", "nsid", "transaction", "time")
             values = [rows.column(c) for c in columns]
-            values[5] = pc.add(
-                values[5].cast(pa.int64()), pc.fill_null(rows.column("latency"), 0)
-            )
+            values[5] = pc.add(values[5].cast(pa.int64()), pc.fill_null(rows.column("latency"), 0))
             for owner, asked, server, nsid, number, time in zip(
                 *(v.to_pylist() for v in values), strict=True
             ):
@@ -310,9 +308,13 @@ class Store:
         import pyarrow as pa
 
         above = pc.is_in(owners, value_set=pa.array(names, pa.string()))
-        mask = pc.and_(above, pc.is_in(types, value_set=pa.array([TYPE_DS, TYPE_DNSKEY, TYPE_DNAME], pa.uint16())))
+        mask = pc.and_(
+            above,
+            pc.is_in(types, value_set=pa.array([TYPE_DS, TYPE_DNSKEY, TYPE_DNAME], pa.uint16())),
+        )
         own = pc.and_(
-            pc.equal(owners, name), pc.is_in(types, value_set=pa.array([kind, TYPE_CNAME], pa.uint16()))
+            pc.equal(owners, name),
+            pc.is_in(types, value_set=pa.array([kind, TYPE_CNAME], pa.uint16())),
         )
         rows = self._signatures.filter(pc.or_(mask, own)).select(["signature", "owner", "type"])
         if not rows.num_rows:
@@ -441,7 +443,9 @@ class Store:
         response = Response(
             transaction=number,
             time=row["time"] + (row["latency"] or 0),
-            capture=row["response_capture"] if row["response_capture"] is not None else row["capture"],
+            capture=row["response_capture"]
+            if row["response_capture"] is not None
+            else row["capture"],
             frame=row["response_frame"] or 0,
             client=row["client"],
             server=row["server"],
@@ -453,7 +457,9 @@ class Store:
             aa=aa,
             ra=ra,
             tc=bool(row["tc"]),
-            has_dnssec=bool(row["do"]) or bool(rrsets) or (row["do"] is None and bool(row["response_edns"])),
+            has_dnssec=bool(row["do"])
+            or bool(rrsets)
+            or (row["do"] is None and bool(row["response_edns"])),
             is_authority=authority,
             is_doubtful=doubtful,
             answers=row["answers"] or 0,
@@ -504,9 +510,7 @@ class Store:
             signatures = sorted({m["signature"] for m in members})
             made = tuple(self._known[s] for s in signatures)
             whole = next((s.rdatas for s in made if s.problem != "signature-malformed"), ())
-            sets[number].append(
-                RRset(owner, kind, section, members[0]["ttl"], made, wild, whole)
-            )
+            sets[number].append(RRset(owner, kind, section, members[0]["ttl"], made, wild, whole))
         for batch in self._batches("unsigned"):
             mask = np.isin(_numbers(batch, "transaction"), wanted)
             if not mask.any():
@@ -554,7 +558,7 @@ class Store:
                 )
 
     def _with_key_sets(self, response: Response) -> Response:
-        """Give the unsigned DNSKEY or DS RRset that was asked for its records, from the key runs."""
+        """Give an unsigned DNSKEY or DS RRset its records, from the runs of key sets."""
         from dataclasses import replace
 
         kind = response.qtype
@@ -633,9 +637,7 @@ def _numbers(batch: Any, name: str) -> NDArray[np.int64]:
         import pyarrow as pa
 
         column = column.cast(pa.int64())
-    values: NDArray[np.int64] = (
-        column.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    )
+    values: NDArray[np.int64] = column.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
     return values
 
 
@@ -648,8 +650,8 @@ def _is_in_text(column: Any, wanted: Any) -> Any:
         if not len(column.dictionary):
             return pa.array(np.zeros(len(column), np.bool_))
         answers = pc.is_in(column.dictionary, value_set=wanted.cast(column.dictionary.type))
-        return pc.fill_null(answers.take(column.indices), False)  # noqa: FBT003
-    return pc.fill_null(pc.is_in(column, value_set=wanted), False)  # noqa: FBT003
+        return pc.fill_null(answers.take(column.indices), False)
+    return pc.fill_null(pc.is_in(column, value_set=wanted), False)
 
 
 def _nearest(rows: list[tuple[str, int, int]], at: int) -> list[int]:

@@ -33,7 +33,9 @@ def render_explained(told: _Row, *, colour: bool = False) -> str:
     reason = "" if told["reason"] == "none" else f": {told['reason']}"
     ede = "" if told["ede"] is None else f" (EDE {told['ede']})"
     lines = [
-        paint(visible(f"{told['name']} {told['type']}: {told['status']}{reason}{ede}"), told["status"]),
+        paint(
+            visible(f"{told['name']} {told['type']}: {told['status']}{reason}{ede}"), told["status"]
+        ),
         *_wrapped(told["sentence"], ""),
         visible(f"At {told['at']}, {_view(told)}, policy {told['policy']}."),
     ]
@@ -47,7 +49,9 @@ def render_explained(told: _Row, *, colour: bool = False) -> str:
             lines += _wrapped(link["sentence"], _INDENT)
         lines += [line for seen in link["sightings"] for line in _wrapped(_seen(seen), _INDENT)]
         if link["valid_until"]:
-            lines.append(visible(f"{_INDENT}Its signature may be used until {link['valid_until']}."))
+            lines.append(
+                visible(f"{_INDENT}Its signature may be used until {link['valid_until']}.")
+            )
         if len(link["servers"]) > 1 and _differ(link["servers"]):
             lines += _servers(link["servers"], _INDENT)
     if len(told["servers"]) > 1:
@@ -63,7 +67,7 @@ def _view(told: _Row) -> str:
 
 def _title(link: _Row) -> str:
     """Name a link."""
-    zone = link["zone"]
+    zone = str(link["zone"])
     named = f"{link['name']} {link['type']}"
     return {
         "anchor": f"Trust anchor of {zone}",
@@ -116,7 +120,9 @@ def _servers(servers: Sequence[_Row], indent: str) -> list[str]:
         nsid = f" ({server['nsid']})" if server["nsid"] else ""
         reason = "" if server["reason"] == "none" else f", {server['reason']}"
         old = ", before what the others showed since" if server["superseded"] else ""
-        text = f"{server['address']}{nsid}: {server['status']}{reason}, frame {server['frame']}{old}"
+        text = (
+            f"{server['address']}{nsid}: {server['status']}{reason}, frame {server['frame']}{old}"
+        )
         lines += _wrapped(text, indent)
     if len(servers) > _SERVERS:
         lines.append(f"{indent}and {len(servers) - _SERVERS} more")
