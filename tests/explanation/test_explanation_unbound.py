@@ -72,7 +72,7 @@ def test_every_conclusion_is_unbounds_or_a_listed_difference(told):
     assert set(found) == set(range(len(DIFFERENCES))), "a listed difference is none any more"
 
 
-def test_the_questions_cover_every_status(told):
+def test_the_questions_cover_every_status():
     counts = Counter(status for _, _, _, status, *_ in VERDICTS)
     assert min(counts[s] for s in ("secure", "insecure", "bogus")) > 300
 
