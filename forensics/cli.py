@@ -45,7 +45,8 @@ app = typer.Typer(
 Captures = Annotated[
     list[str],
     typer.Argument(
-        help="Capture files (pcap, pcapng, dnstap, C-DNS; compressed or not); - for standard input."
+        help="Capture files (pcap, pcapng, dnstap, C-DNS, PowerDNS protobuf; compressed or not); "
+        "- for standard input."
     ),
 ]
 Anchor = Annotated[

@@ -44,9 +44,12 @@ REPEATED_QUERIES: Final = 2**16
 CONTROL_OCTETS: Final = 512
 """Longest control frame of Frame Streams, as in its specification."""
 
-PROTOBUF_FIELDS: Final = 64
-"""Fields of one protobuf message that are walked; dnstap defines 16. Bounds the work that a
-hostile frame can ask for."""
+PROTOBUF_FIELDS: Final = 4096
+"""Fields of one protobuf message that are walked; dnstap defines 16, and a PowerDNS response has
+one for each RR. Bounds the work that a hostile frame can ask for."""
+
+PBDNS_OCTETS: Final = 65_535
+"""Longest message of a PowerDNS log: its length has 16 bits on the wire."""
 
 MESSAGE_OCTETS: Final = 65_535
 """Longest DNS message: its length is 16 bits over TCP (RFC 1035 4.2.2)."""

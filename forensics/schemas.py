@@ -40,7 +40,7 @@ CAPTURES: Final = _schema(
         (
             "format",
             pa.string(),
-            "pcap, pcapng, dnstap or c-dns, with +zstd, +gzip … when compressed",
+            "pcap, pcapng, dnstap, c-dns or powerdns-protobuf, with +zstd … when compressed",
         ),
         ("link_types", pa.list_(pa.string()), "names of the link types seen; empty for dnstap"),
         (

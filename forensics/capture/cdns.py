@@ -209,7 +209,7 @@ def _block(
             first += done
             facts.packets += done
             facts.messages += rows
-            _count_losses(facts, tally, base)
+            facts.lost(tally, base)
             block = _message_block(columns, rows, used, facts.number)
             facts.saw_times(block.time)
             yield block
@@ -338,13 +338,6 @@ def _message_block(columns: Columns, rows: int, used: int, number: int) -> Messa
     }
     identity = np.full(rows, -1, np.int32)
     return MessageBlock(octets=columns.out[:used], identity=identity, capture=number, **held)
-
-
-def _count_losses(facts: CaptureFacts, tally: NDArray[np.int64], base: int) -> None:
-    """Add what a kernel lost."""
-    for code in np.flatnonzero(tally[:, 0]).tolist():
-        count, size, offset, frame = (int(value) for value in tally[code])
-        facts.losses.add(Reason(code), count=count, octets=size, offset=base + offset, frame=frame)
 
 
 def _passed_over(stream: Stream, facts: CaptureFacts, at: int, *, cut: bool) -> int:

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from forensics import limits
 from forensics.capture.containers import Stream
 from forensics.capture.facts import CaptureFacts
-from forensics.capture.frames import ABSURD, FULL, MORE, Rows, resynchronise, walk
+from forensics.capture.frames import ABSURD, FULL, MORE, resynchronise, walk
+from forensics.capture.identities import Identities
 from forensics.capture.losses import SENTENCES, Reason, new_tally
+from forensics.capture.protobuf import Rows
 from forensics.capture.repeats import Repeats
 from forensics.wire.blocks import MessageBlock
 
@@ -39,29 +38,10 @@ def sniff(head: bytes) -> bool:
     return size == 4 or _CONTENT_TYPE in head[12 : 8 + size]
 
 
-class _Identities:
-    """The identities of one file, as kernels know them and as text."""
-
-    def __init__(self) -> None:
-        self.known = np.zeros(1, np.int64)
-        self.hashes = np.zeros(limits.IDENTITIES, np.int64)
-        self.spans = np.zeros((limits.IDENTITIES, 2), np.int64)
-        self.octets = np.zeros(limits.IDENTITY_OCTETS, np.uint8)
-        self.texts: list[str] = []
-
-    def decode(self) -> list[str]:
-        """The texts of all identities so far; octets that are no UTF-8 are escaped."""
-        for row in range(len(self.texts), int(self.known[0])):
-            start, size = (int(value) for value in self.spans[row])
-            raw = self.octets[start : start + size].tobytes()
-            self.texts.append(raw.decode("utf-8", errors="backslashreplace"))
-        return self.texts
-
-
 def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterator[MessageBlock]:
     """Read every frame of a dnstap stream; yield a block for each window, perhaps an empty one."""
     del ports  # dnstap holds nothing but DNS
-    identities = _Identities()
+    identities = Identities()
     repeats = Repeats()
     at = 0
     while True:
@@ -94,12 +74,12 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
             repeats.times,
             tally,
         )
-        _count_losses(facts, tally, stream.base)
+        facts.lost(tally, stream.base)
         facts.packets += frames
         facts.messages += count
         facts.other += other
         facts.duplicates += repeated
-        block = _block(octets, rows, count, facts.number, identities.decode())
+        block = rows.block(octets, count, facts.number, identities.decode())
         facts.saw_times(block.time)
         yield block
         at = reached
@@ -127,37 +107,3 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
         if found < 0:
             return
         at = found
-
-
-def _count_losses(facts: CaptureFacts, tally: NDArray[np.int64], base: int) -> None:
-    """Add what `walk` lost; its ordinals are offsets in the window, its frames stand beside."""
-    order = sorted(np.flatnonzero(tally[:, 0]).tolist(), key=lambda code: int(tally[code, 2]))
-    for code in order:
-        count, size, offset, frame = (int(value) for value in tally[code])
-        facts.losses.add(Reason(code), count=count, octets=size, offset=base + offset, frame=frame)
-
-
-def _block(
-    octets: NDArray[np.uint8], rows: Rows, count: int, number: int, identities: list[str]
-) -> MessageBlock:
-    """The first `count` rows as a block."""
-    length = rows.length[:count]
-    return MessageBlock(
-        octets=octets,
-        start=rows.start[:count],
-        captured=length,
-        length=length,
-        time=rows.time[:count],
-        frame=rows.frame[:count],
-        source=rows.source[:count],
-        destination=rows.destination[:count],
-        source_port=rows.source_port[:count],
-        destination_port=rows.destination_port[:count],
-        transport=rows.transport[:count],
-        kind=rows.kind[:count],
-        identity=rows.identity[:count],
-        other_time=rows.other_time[:count],
-        flags=np.zeros(count, np.uint8),
-        capture=number,
-        identities=identities,
-    )

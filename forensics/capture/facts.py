@@ -77,6 +77,15 @@ class CaptureFacts:
         frame = self.packets + 1
         self.losses.add(Reason.FILE_CUT, offset=offset, frame=frame, octets=octets)
 
+    def lost(self, tally: NDArray[np.int64], base: int) -> None:
+        """Add what a kernel lost in the window at offset `base`, of which it noted the offsets."""
+        order = sorted(np.flatnonzero(tally[:, 0]).tolist(), key=lambda code: int(tally[code, 2]))
+        for code in order:
+            count, size, offset, frame = (int(value) for value in tally[code])
+            self.losses.add(
+                Reason(code), count=count, octets=size, offset=base + offset, frame=frame
+            )
+
     def saw_link_types(self, numbers: list[int]) -> None:
         """Add link types by their numbers."""
         names = {link_type_name(number) for number in numbers}

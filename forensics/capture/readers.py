@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, Protocol
 
 from forensics import limits
-from forensics.capture import cdns, dnstap, pcap, pcapng
+from forensics.capture import cdns, dnstap, pcap, pcapng, powerdns
 from forensics.capture.containers import STANDARD_INPUT, Stream
 from forensics.capture.facts import CaptureFacts, captures_table, losses_table
 from forensics.errors import UnknownFormat
@@ -37,7 +37,7 @@ class Reader(Protocol):
         """Yield a block for each window, perhaps an empty one, and fill `facts`."""
 
 
-READERS: Final[tuple[Reader, ...]] = (pcap, pcapng, dnstap, cdns)
+READERS: Final[tuple[Reader, ...]] = (pcap, pcapng, dnstap, cdns, powerdns)
 
 
 class Capture:

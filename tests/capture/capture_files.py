@@ -56,7 +56,7 @@ def read(
         assert (block.start >= 0).all()
         assert (block.captured >= 12).all()
         assert (block.start + block.captured <= len(block.octets)).all()
-        if not capture.facts.format.startswith("c-dns"):
+        if not capture.facts.format.startswith(("c-dns", "powerdns")):
             assert (block.length >= block.captured).all()
         for i in range(len(block)):
             start, size = int(block.start[i]), int(block.captured[i])

@@ -269,6 +269,7 @@ def test_reasons_are_closed_and_each_has_a_sentence():
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.NAME)
 def test_readers_have_a_name_and_tell_formats_apart(reader):
     heads = {"pcap": PLAIN[:64], "pcapng": None, "dnstap": stream([]), "c-dns": b"\x83eC-DNS\xa4"}
+    heads["powerdns-protobuf"] = b"\0\x0a\x08\x01\x48\x80\x94\xeb\xdc\x03\x58\x07"
     from capture_files import ng_section
 
     heads["pcapng"] = ng_section()
