@@ -14,6 +14,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from forensics import __version__
+from forensics.arguments import (
+    Anchor,
+    Anonymize,
+    AsJson,
+    Captures,
+    ExitCode,
+    Figures,
+    Format,
+    From,
+    Keys,
+    LogTimezone,
+    Out,
+    Output,
+    Policy,
+    Port,
+    Quiet,
+    Resolver,
+    ResolverLog,
+    Server,
+    Sources,
+    Strict,
+    Timezone,
+    To,
+    Zone,
+    options_of,
+    time_of,
+)
 from forensics.errors import ForensicsError, UsageError
 from forensics.terminal import (
     bar,
@@ -42,180 +69,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Captures = Annotated[
-    list[str],
-    typer.Argument(
-        help="Capture files (pcap, pcapng, dnstap, C-DNS, PowerDNS protobuf; compressed or not); "
-        "- for standard input."
-    ),
-]
-Anchor = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--trust-anchor",
-        help="File of DS or DNSKEY records (zone-file lines), or IANA's root-anchors.xml; may be "
-        "repeated. Unless given: the public root's own anchors.",
-    ),
-]
-Keys = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--keys",
-        metavar="FILE|DIR",
-        help="Keys from elsewhere, to try where the capture holds none: a zone file, a list of "
-        "DNSKEY or DS records, BIND's K*.key files, or a former run; may be repeated.",
-    ),
-]
-Port = Annotated[
-    list[int] | None,
-    typer.Option("--port", help="A port that carries DNS besides 53; may be repeated."),
-]
-Server = Annotated[
-    list[str] | None,
-    typer.Option("--server", help="This address is an authoritative server; may be repeated."),
-]
-Resolver = Annotated[
-    list[str] | None,
-    typer.Option("--resolver", help="This address is a resolver; may be repeated."),
-]
-From = Annotated[
-    str | None,
-    typer.Option(
-        "--from",
-        metavar="TIME",
-        help="Leave out what is earlier, such as 2026-05-05T19:30:00Z; UTC where no zone is given.",
-    ),
-]
-To = Annotated[
-    str | None,
-    typer.Option("--to", metavar="TIME", help="Leave out this instant and what is later."),
-]
-Zone = Annotated[
-    str | None,
-    typer.Option(
-        "--zone", metavar="NAME", help="Only this zone, what is below it, and the chain above it."
-    ),
-]
-Policy = Annotated[
-    str,
-    typer.Option(
-        "--policy",
-        metavar="NAME",
-        help="Whose rules for the ends of signatures: strict (the RFC's, no skew), unbound, bind, "
-        "knot or powerdns.",
-    ),
-]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write the report to.")]
-Figures = Annotated[
-    bool, typer.Option(help="Draw the figures of report.md (the page has its own).")
-]
-Timezone = Annotated[
-    str | None,
-    typer.Option(
-        "--timezone",
-        metavar="NAME",
-        help="Show this time zone's times beside UTC in the page, such as Europe/Berlin.",
-    ),
-]
-Anonymize = Annotated[
-    Path | None,
-    typer.Option(
-        "--anonymize",
-        metavar="KEYFILE",
-        help="Replace the addresses of clients everywhere, prefixes kept (Crypto-PAn), by the key "
-        "in this file: 32 octets or 64 hexadecimal digits.",
-    ),
-]
-AsJson = Annotated[
-    bool,
-    typer.Option("--json", help="Print report.json to standard output instead of the summary."),
-]
-Strict = Annotated[
-    bool,
-    typer.Option(
-        "--strict",
-        help="Exit with 4 if some input was damaged or unreadable. What this version does not "
-        "read (TCP, fragments) is no damage.",
-    ),
-]
-ExitCode = Annotated[
-    bool,
-    typer.Option("--exit-code", help="Exit with 10 if incidents were found; goes before --strict."),
-]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")
-]
-Sources = Annotated[
-    list[str],
-    typer.Argument(
-        help="A dataset of ingest, a report's folder, or capture files (- for standard input)."
-    ),
-]
-Format = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        "-f",
-        metavar="NAME",
-        help="table (the main columns), csv, jsonl or parquet (all columns). Unless given: by the "
-        "ending of --output, else table.",
-    ),
-]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all.")
-]
-
-
-def _time(text: str | None, option: str) -> int | None:
-    """Read a time of RFC 3339 (or a date) as ns since 1970; without a zone it is UTC."""
-    if text is None:
-        return None
-    from datetime import UTC, datetime
-
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            f"{option} {text}: not a time; write it like 2026-05-05T19:30:00Z"
-        ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * 1_000_000_000 + moment.microsecond * 1000
-
-
-def _options(
-    anchors: list[Path] | None,
-    ports: list[int] | None,
-    servers: list[str] | None,
-    resolvers: list[str] | None,
-    start: str | None,
-    end: str | None,
-    zone: str | None,
-    policy: str,
-    timezone: str | None = None,
-    anonymize: Path | None = None,
-    keys: list[Path] | None = None,
-) -> Options:
-    """Join the options of a command to the pipeline's."""
-    from forensics.pipeline import Options
-
-    options = Options(
-        trust_anchors=tuple(str(path) for path in anchors or ()),
-        ports=frozenset(ports or ()),
-        servers=frozenset(servers or ()),
-        resolvers=frozenset(resolvers or ()),
-        start=_time(start, "--from"),
-        end=_time(end, "--to"),
-        zone=zone,
-        policy=policy,
-        timezone=timezone,
-        anonymize=str(anonymize) if anonymize else None,
-        keys=tuple(str(path) for path in keys or ()),
-    )
-    options.check()
-    return options
-
 
 @app.callback(invoke_without_command=True)
 def _main(
@@ -242,6 +95,8 @@ def analyze(
     zone: Zone = None,
     policy: Policy = "strict",
     timezone: Timezone = None,
+    resolver_log: ResolverLog = None,
+    log_timezone: LogTimezone = None,
     anonymize: Anonymize = None,
     figures: Figures = True,
     as_json: AsJson = False,
@@ -252,8 +107,20 @@ def analyze(
     """Read captures, revalidate every signature, and write the timeline report."""
     from forensics.pipeline import analyze as run
 
-    options = _options(
-        trust_anchor, port, server, resolver, from_, to, zone, policy, timezone, anonymize, keys
+    options = options_of(
+        port=port,
+        server=server,
+        resolver=resolver,
+        anonymize=anonymize,
+        trust_anchor=trust_anchor,
+        keys=keys,
+        from_=from_,
+        to=to,
+        zone=zone,
+        policy=policy,
+        timezone=timezone,
+        resolver_log=resolver_log,
+        log_timezone=log_timezone,
     )
     say_if_compiling(quiet)
     with bar(quiet) as progress:
@@ -273,6 +140,8 @@ def report(
     zone: Zone = None,
     policy: Policy = "strict",
     timezone: Timezone = None,
+    resolver_log: ResolverLog = None,
+    log_timezone: LogTimezone = None,
     figures: Figures = True,
     as_json: AsJson = False,
     strict: Strict = False,
@@ -282,7 +151,17 @@ def report(
     """Write the report of a dataset, without reading the packets again."""
     from forensics.pipeline import report_dataset
 
-    options = _options(trust_anchor, None, None, None, from_, to, zone, policy, timezone, keys=keys)
+    options = options_of(
+        trust_anchor=trust_anchor,
+        keys=keys,
+        from_=from_,
+        to=to,
+        zone=zone,
+        policy=policy,
+        timezone=timezone,
+        resolver_log=resolver_log,
+        log_timezone=log_timezone,
+    )
     say_if_compiling(quiet)
     outcome = report_dataset(dataset, out, options, figures=figures)
     _finish(outcome, out, strict=strict, exit_code=exit_code, quiet=quiet, as_json=as_json)
@@ -326,7 +205,9 @@ def ingest(
     """Read captures into a dataset of Parquet tables, to be asked many times."""
     from forensics.pipeline import ingest_dataset
 
-    options = _options(None, port, server, resolver, from_, to, None, "strict", anonymize=anonymize)
+    options = options_of(
+        port=port, server=server, resolver=resolver, from_=from_, to=to, anonymize=anonymize
+    )
     say_if_compiling(quiet)
     with bar(quiet) as progress:
         outcome = ingest_dataset(captures, dataset, options, progress=progress)
@@ -415,7 +296,7 @@ def extract(
         folder = source
         if source.is_file():
             folder = Path(made) / "report"
-            options = _options(trust_anchor, port, None, None, None, None, None, "strict")
+            options = options_of(trust_anchor=trust_anchor, port=port)
             with bar(quiet) as progress:
                 run([str(source)], folder, options, figures=False, progress=progress)
         content = cut_out(folder, incident, inputs)
@@ -475,9 +356,11 @@ def explain_question(
     """Tell what a validating resolver would have concluded for one question at one instant."""
     from forensics.explain import explain
 
-    moment = _time(at, "--at")
+    moment = time_of(at, "--at")
     assert moment is not None
-    options = _options(trust_anchor, port, server, resolver, None, None, None, policy)
+    options = options_of(
+        trust_anchor=trust_anchor, port=port, server=server, resolver=resolver, policy=policy
+    )
     say_if_compiling(quiet or json_)
     with bar(quiet) as progress:
         told, errors = explain([source], name, kind, moment, options, view=view, progress=progress)
@@ -507,7 +390,9 @@ def _table(name: str, example: str, help_: str) -> None:
         to: To = None,
         zone: Zone = None,
     ) -> None:
-        options = _options(None, port, server, resolver, from_, to, zone, "strict")
+        options = options_of(
+            port=port, server=server, resolver=resolver, from_=from_, to=to, zone=zone
+        )
         _print_table(sources, name, options, form, output)
 
     app.command(name, help=help_, epilog=f"Example: dns-forensics {name} {example}")(command)

@@ -290,3 +290,12 @@ ALIASES: Final = 11
 EXPLAIN_CHECKS: Final = 4_096
 """Signatures that one explanation tries with keys. An honest chain of eleven aliases in zones of
 five cuts needs some two hundred, times the servers that differ; 0.2 s."""
+
+LOG_LINE: Final = 16_384
+"""Octets of one line of a resolver's log; what is longer is cut there."""
+
+LOG_ENTRIES: Final = 1_000_000
+"""Lines of one log that speak of validation and are kept; more are counted."""
+
+LOG_NAMES: Final = 10_000
+"""Names of one log that are counted apart where no incident explains them."""

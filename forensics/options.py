@@ -25,6 +25,8 @@ class Options:
         zone: lower case or not; only this zone, those below it, and the chain above it.
         policy: name of the validator whose clock rules are used.
         timezone: IANA name of a time zone whose times stand beside UTC in the page; None: UTC only.
+        resolver_logs: log files of resolvers (Unbound, BIND, PowerDNS Recursor, Knot Resolver).
+        log_timezone: IANA name of the zone of log lines that name none; None: UTC.
         anonymize: file of the key by which clients' addresses are replaced; None: they stay.
     """
 
@@ -39,6 +41,8 @@ class Options:
     timezone: str | None = None
     anonymize: str | None = None
     keys: tuple[str, ...] = ()
+    resolver_logs: tuple[str, ...] = ()
+    log_timezone: str | None = None
 
     def told(self) -> dict[str, Any]:
         """Give the options as report.json and the manifest state them."""
@@ -56,6 +60,8 @@ class Options:
             **({"keys": list(self.keys)} if self.keys else {}),
             **({"timezone": self.timezone} if self.timezone else {}),
             **({"anonymize": self.anonymize} if self.anonymize else {}),
+            **({"resolver_logs": list(self.resolver_logs)} if self.resolver_logs else {}),
+            **({"log_timezone": self.log_timezone} if self.log_timezone else {}),
         }
 
     @classmethod
@@ -79,6 +85,8 @@ class Options:
                 keys=tuple(told.get("keys", ())),
                 timezone=told.get("timezone"),
                 anonymize=told.get("anonymize"),
+                resolver_logs=tuple(map(str, told.get("resolver_logs") or ())),
+                log_timezone=told.get("log_timezone"),
             )
         except (TypeError, ValueError):
             raise UsageError("the options in the manifest cannot be read") from None
@@ -100,7 +108,8 @@ class Options:
         if self.policy not in POLICIES:
             known = ", ".join(POLICIES)
             raise UsageError(f"--policy {self.policy}: no such policy; there are {known}")
-        _check_timezone(self.timezone)
+        _check_timezone("--timezone", self.timezone)
+        _check_timezone("--log-timezone", self.log_timezone)
         for port in sorted(self.ports):
             if not 0 < port < PORTS:
                 raise UsageError(f"--port {port}: ports are 1 to {PORTS - 1}")
@@ -112,7 +121,7 @@ class Options:
                     raise UsageError(f"{option} {address}: not an IP address") from None
 
 
-def _check_timezone(name: str | None) -> None:
+def _check_timezone(option: str, name: str | None) -> None:
     """Refuse a time zone that this machine does not know.
 
     Raises:
@@ -126,7 +135,7 @@ def _check_timezone(name: str | None) -> None:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError):
         raise UsageError(
-            f"--timezone {name}: no such time zone; write it like Europe/Berlin"
+            f"{option} {name}: no such time zone; write it like Europe/Berlin"
         ) from None
 
 

@@ -346,12 +346,56 @@ def _report(
             weigh=weigh,
         )
     )
+    held, unread = _logs(options, captures, story.incidents)
+    errors = [*errors, *unread]
     counts = {
         **_pairings(transactions()),
         "signatures": signatures.num_rows,
         "sightings": sum(story.statuses.values()),
     }
-    return _assemble(captures, losses, errors, counts, story, options)
+    report = _assemble(captures, losses, errors, counts, story, options)
+    if held is not None:
+        report["logs"] = held["logs"]
+        agreement = report["agreement"]
+        for name in ("agree", "disagree"):
+            agreement[name] += held[name]
+        agreement["cases"] = [*agreement["cases"], *held["cases"]]
+    return report
+
+
+def _logs(
+    options: Options, captures: Any, incidents: list[dict[str, Any]]
+) -> tuple[dict[str, Any] | None, list[InputError]]:
+    """Read the resolvers' logs and hold them against the incidents; also those not to be read."""
+    if not options.resolver_logs:
+        return None, []
+    from datetime import UTC
+    from zoneinfo import ZoneInfo
+
+    from forensics.capture.containers import Stream
+    from forensics.capture.lines import text_lines
+    from forensics.testimony.logs.holding import hold
+    from forensics.testimony.logs.reading import read
+
+    times = [time for time in captures["first"].cast("int64").to_pylist() if time is not None]
+    zone = ZoneInfo(options.log_timezone) if options.log_timezone else UTC
+    logs, digests, unread = [], {}, []
+    for path in distinct(options.resolver_logs):
+        try:
+            stream = Stream(path)
+        except InputError as error:
+            unread.append(error)
+            continue
+        try:
+            logs.append(read(path, text_lines(stream), min(times, default=0), zone))
+        finally:
+            digests[path] = stream.finish()
+        if stream.problem is not None:
+            unread.append(InputError(path, stream.problem.offset, stream.problem.detail))
+    held = hold(logs, incidents)
+    for row in held["logs"]:
+        row["sha256"] = digests[row["path"]]
+    return held, unread
 
 
 def _assemble(
@@ -502,6 +546,8 @@ def _write(report: dict[str, Any], folder: Path, *, figures: bool) -> None:
         kind="report",
         more={
             "options": report["options"],
-            "inputs": {capture["path"]: capture["sha256"] for capture in report["captures"]},
+            "inputs": {
+                row["path"]: row["sha256"] for row in (*report["captures"], *report.get("logs", ()))
+            },
         },
     )

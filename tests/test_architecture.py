@@ -27,6 +27,7 @@ TOP = {
     "pipeline",
     "browse",
     "anonymity",
+    "arguments",
     "cryptopan",
     "exhibits",
     "extract",

@@ -149,8 +149,8 @@ def _row(resolver: str, zone: str, number: int, held: _Case) -> dict[str, Any]:
         "zone": zone or None,
         "kind": kind.name,
         "count": held.count,
-        "first": _text(held.first),
-        "last": _text(held.last),
+        "first": time_text(held.first),
+        "last": time_text(held.last),
         "ede": {str(code): held.edes[code] for code in sorted(held.edes)},
         "claim": kind.claim,
         "verdict": kind.verdict,
@@ -158,14 +158,14 @@ def _row(resolver: str, zone: str, number: int, held: _Case) -> dict[str, Any]:
     }
 
 
-def _text(time: int) -> str:
+def time_text(time: int) -> str:
     """Give RFC 3339 text with nanoseconds."""
     seconds, rest = divmod(time, limits.SECOND)
     return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
 
 
-def _time(text: str | None, absent: int) -> int:
-    """Read what `_text` writes."""
+def read_time(text: str | None, absent: int) -> int:
+    """Read what `time_text` writes; `absent` for None."""
     if text is None:
         return absent
     whole = datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC) - _EPOCH
@@ -177,8 +177,8 @@ def _incident(row: Mapping[str, Any]) -> _Incident:
     local = row.get("view") == "resolver"
     return _Incident(
         zone=row["zone"],
-        begin=_time(row["onset"]["first_bad"], 0),
-        end=_time(row["recovery"]["first_good"], 2**62),
+        begin=read_time(row["onset"]["first_bad"], 0),
+        end=read_time(row["recovery"]["first_good"], 2**62),
         whole=row["reason"] in WHOLE,
         resolvers=frozenset(held["address"] for held in row["resolvers"] if held.get("bad"))
         if local

@@ -1,0 +1,1 @@
+"""What resolvers wrote into their log files: each format one module, recognised by content."""
