@@ -10,7 +10,7 @@ from typing import Final
 SECOND: Final = 1_000_000_000
 """Nanoseconds in a second: the unit of every time in the program."""
 
-BLOCK_OCTETS: Final = 16 * 2**20
+BLOCK_OCTETS: Final = 8 * 2**20
 """Octets of input handled at once. Large enough that the cost of a call vanishes, small enough
 that the five or so blocks in flight stay far below the memory target of 800 MiB."""
 

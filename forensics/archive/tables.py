@@ -1,7 +1,7 @@
 """Tables on disk: Parquet files `<name>.parquet` in one folder, written whole or not at all.
 
 Bytes depend on the rows alone: no time, host or library version of the day is written but the
-writer's fixed name. Encodings are chosen by measurement, column by column (see `_ENCODINGS`).
+writer's fixed name. Encodings are chosen by measurement, column by column (see `choices`).
 """
 
 from __future__ import annotations
@@ -12,70 +12,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from forensics import limits, schemas
+from forensics.archive.choices import CHOICES
 
 _SCHEMAS: Final = dict(schemas.TABLES)
-
-_DELTA: Final = "DELTA_BINARY_PACKED"
-_SPLIT: Final = "BYTE_STREAM_SPLIT"
-
-_ENCODINGS: Final[dict[str, dict[str, str]]] = {
-    "transactions": {
-        "transaction": _DELTA,
-        "time": _DELTA,
-        "latency": _SPLIT,
-        "query_frame": _DELTA,
-        "response_frame": _SPLIT,
-        "client_port": _SPLIT,
-        "server_port": _SPLIT,
-        "id": _SPLIT,
-        "qtype": _SPLIT,
-        "rcode": _SPLIT,
-        "edns_size": _SPLIT,
-        "answers": _SPLIT,
-        "authorities": _SPLIT,
-        "query_size": _SPLIT,
-        "response_size": _SPLIT,
-    },
-    "sightings": {
-        "signature": _SPLIT,
-        "transaction": _SPLIT,
-        "time": _DELTA,
-        "capture": _SPLIT,
-        "frame": _DELTA,
-        "place": _SPLIT,
-        "section": _SPLIT,
-        "ttl": _SPLIT,
-        "flags": _SPLIT,
-    },
-    "unsigned": {
-        "transaction": _SPLIT,
-        "time": _DELTA,
-        "capture": _SPLIT,
-        "frame": _DELTA,
-        "place": _SPLIT,
-        "section": _SPLIT,
-        "records": _SPLIT,
-        "flags": _SPLIT,
-    },
-}
-"""Columns that a dictionary would only slow: numbers that run take differences, and what is all
-but random takes its octets apart, so that the high ones compress to nothing. The rest of the
-columns are dictionary-encoded. Chosen by time first."""
-
-_ZSTD: Final = {
-    "transactions": ["client", "server", "qname", "ede_text", "nsid"],
-    "sightings": [],
-    "unsigned": ["owner", "target"],
-}
-"""Columns of the long tables that zstd shrinks by more than its time is worth; the others take
-LZ4, at a third of the time. The short tables take zstd throughout."""
-
-_STATISTICS: Final = {
-    "transactions": ["transaction", "time"],
-    "sightings": ["signature", "time"],
-    "unsigned": ["transaction", "time"],
-}
-"""Columns by which readers skip row groups. The rest would only cost time."""
 
 
 class TableWriter:
@@ -87,35 +26,18 @@ class TableWriter:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        import pyarrow.parquet as pq
-
         folder.mkdir(parents=True, exist_ok=True)
         self.rows = 0
         self._path = folder / f"{name}.parquet"
         self._part = folder / f".{name}.parquet.part"
-        schema = _SCHEMAS[name]
-        encodings = _ENCODINGS.get(name, {})
-        plain = [field.name for field in schema if _is_nested_or_binary(field.type)]
-        dictionary = [
-            field.name
-            for field in schema
-            if field.name not in encodings and field.name not in plain and str(field.type) != "bool"
-        ]
-        tight = _ZSTD.get(name, schema.names)
-        self._writer = pq.ParquetWriter(
-            self._part,
-            schema,
-            compression={
-                column: "zstd" if column in tight or column in plain else "lz4"
-                for column in schema.names
-            },
-            compression_level=dict.fromkeys(tight, 1) or None,
-            use_dictionary=dictionary,
-            column_encoding=encodings or None,
-            write_statistics=_STATISTICS.get(name, True),
-            write_page_checksum=False,
-            store_schema=True,
-        )
+        self._is_long = name in CHOICES
+        self._writer: Any
+        if self._is_long:
+            from forensics.archive.parquet import ParquetFile
+
+            self._writer = ParquetFile(self._part, _SCHEMAS[name], CHOICES[name])
+        else:
+            self._writer = _arrow_writer(self._part, _SCHEMAS[name])
 
     def write(self, rows: Any) -> None:
         """Append a table or a record batch as one row group (of at most `limits.BATCH_ROWS`)."""
@@ -123,9 +45,14 @@ class TableWriter:
 
         if rows.num_rows == 0:
             return
-        if isinstance(rows, pa.RecordBatch):
-            rows = pa.Table.from_batches([rows])
-        self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+        if self._is_long:
+            if isinstance(rows, pa.Table):
+                (rows,) = rows.unify_dictionaries().combine_chunks().to_batches()
+            self._writer.write(rows)
+        else:
+            if isinstance(rows, pa.RecordBatch):
+                rows = pa.Table.from_batches([rows])
+            self._writer.write_table(rows, row_group_size=rows.num_rows)
         self.rows += rows.num_rows
 
     def close(self) -> None:
@@ -151,6 +78,22 @@ class TableWriter:
             self.close()
         else:
             self.abandon()
+
+
+def _arrow_writer(path: Path, schema: Any) -> Any:
+    """Open a Parquet file for Arrow's own writer."""
+    import pyarrow.parquet as pq
+
+    flat = [field.name for field in schema if not _is_nested_or_binary(field.type)]
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[name for name in flat if str(schema.field(name).type) != "bool"],
+        write_page_checksum=False,
+        store_schema=True,
+    )
 
 
 def _is_nested_or_binary(kind: Any) -> bool:

@@ -251,7 +251,8 @@ def to_arrow(
         used: where to work; the record batch lives there, until the next call.
 
     Returns:
-        The record batch, and how many rows have each pairing state (int64, by number).
+        The record batch, in which each row's client has a code of its own, and how many rows have
+        each pairing state (int64, by number).
     """
     import pyarrow as pa
 
@@ -268,7 +269,9 @@ def to_arrow(
     count = _columns(batch.rows, batch.status, batch.count, ids.server, roles, out)
     texts = _strings_of(batch.texts, octet_texts)
     dictionaries = {
-        "client": _strings_of(ids.clients, address_texts),
+        "client": address_texts(
+            ids.clients, np.arange(0, 16 * count, 16), np.full(count, 16, np.int64)
+        ),
         "server": _strings_of(ids.servers, address_texts),
         "transport": pa.array(TRANSPORTS, pa.string()),
         "qname": _strings_of(ids.names, name_texts),
@@ -279,7 +282,11 @@ def to_arrow(
         "kind": pa.array(DNSTAP_KINDS, pa.string()),
         "identity": pa.array(batch.identities, pa.string()),
     }
-    numbered = {"client": ids.client, "server": ids.server, "qname": ids.name}
+    numbered = {
+        "client": np.arange(count, dtype=np.int32),
+        "server": ids.server,
+        "qname": ids.name,
+    }
     arrays = []
     for field in TRANSACTIONS:
         known = _VALIDITY.get(field.name)

@@ -1,4 +1,4 @@
-"""Numbers for the addresses and names of closed rows: which of them are equal.
+"""Numbers for the servers and names of closed rows: which of them are equal.
 
 Rows are taken some at a time: first all their slots are asked for, then the strings that these
 point to, then the searches run, so that memory is waited for once and not row by row.
@@ -22,7 +22,7 @@ from forensics.wire.intern import (
     prefetch_string,
 )
 from forensics.wire.jit import inlined_kernel, lean_kernel
-from forensics.wire.moves import put64
+from forensics.wire.moves import SLACK, put64
 from forensics.wire.words import finished, mixed
 
 _AHEAD: Final = 32
@@ -32,17 +32,18 @@ class Numbers(NamedTuple):
     """Interners for the strings of one batch at a time, and the numbers of its closed rows.
 
     Attributes:
-        clients, servers: of addresses, 16 octets each.
+        servers: of addresses, 16 octets each.
         names: of lower-case wire names.
-        client, server, name: int32, number by closed row; of the name -1: no question.
+        clients: uint8, the address of each closed row, 16 octets. Most clients ask once or twice
+            while a batch lasts: to number them would cost more than to write them out.
+        server, name: int32, number by closed row; of the name -1: no question.
         words: uint8, room for one address.
         hashes: uint64, room for the hashes of some rows.
     """
 
-    clients: Interner
     servers: Interner
     names: Interner
-    client: NDArray[np.int32]
+    clients: NDArray[np.uint8]
     server: NDArray[np.int32]
     name: NDArray[np.int32]
     words: NDArray[np.uint8]
@@ -53,13 +54,12 @@ def numbers() -> Numbers:
     """Make room for the strings of the largest batch. Memory is touched only as it is used."""
     return Numbers(
         interner(CAPACITY, 16 * CAPACITY),
-        interner(CAPACITY, 16 * CAPACITY),
         interner(CAPACITY, NAME_OCTETS),
-        np.empty(CAPACITY, np.int32),
+        np.empty(16 * CAPACITY + SLACK, np.uint8),
         np.empty(CAPACITY, np.int32),
         np.empty(CAPACITY, np.int32),
         np.zeros(24, np.uint8),
-        np.zeros(2 * _AHEAD, np.uint64),
+        np.zeros(_AHEAD, np.uint64),
     )
 
 
@@ -78,7 +78,7 @@ def _address(interned: Any, hashed: Any, words: Any, high: Any, low: Any) -> Any
 @lean_kernel
 def _number(rows: Any, status: Any, count: Any, octets: Any, into: Any) -> None:
     """Number the strings of the closed rows among the first `count`."""
-    clients, servers, names, client, server, name, words, hashes = into
+    servers, names, clients, server, name, words, hashes = into
     to = 0
     done = 0
     while done < count:
@@ -86,27 +86,22 @@ def _number(rows: Any, status: Any, count: Any, octets: Any, into: Any) -> None:
         for row in range(done, end):
             entry = rows[row]
             at = row - done
-            hashed = finished(mixed(mixed(np.uint64(16), entry.asks), entry.asks_low))
-            hashes[at] = hashed
-            prefetch_slot(clients.slots, clients.state[1], hashed)
             hashed = finished(mixed(mixed(np.uint64(16), entry.serves), entry.serves_low))
-            hashes[_AHEAD + at] = hashed
+            hashes[at] = hashed
             prefetch_slot(servers.slots, servers.state[1], hashed)
             prefetch_slot(names.slots, names.state[1], entry.name_hash)
         for row in range(done, end):
             at = row - done
-            prefetch_string(clients.slots, clients.arena, clients.state[1], hashes[at])
-            prefetch_string(servers.slots, servers.arena, servers.state[1], hashes[_AHEAD + at])
+            prefetch_string(servers.slots, servers.arena, servers.state[1], hashes[at])
             prefetch_string(names.slots, names.arena, names.state[1], rows[row].name_hash)
         for row in range(done, end):
             if status[row] != 0:
                 continue
             entry = rows[row]
             at = row - done
-            client[to] = _address(clients, hashes[at], words, entry.asks, entry.asks_low)
-            server[to] = _address(
-                servers, hashes[_AHEAD + at], words, entry.serves, entry.serves_low
-            )
+            put64(clients, 16 * to, entry.asks)
+            put64(clients, 16 * to + 8, entry.asks_low)
+            server[to] = _address(servers, hashes[at], words, entry.serves, entry.serves_low)
             number = np.int64(-1)
             if entry.name >= 0:
                 start = np.int64(entry.name)
@@ -125,6 +120,6 @@ def _number(rows: Any, status: Any, count: Any, octets: Any, into: Any) -> None:
 
 def number(batch: Batch, into: Numbers) -> None:
     """Number the strings of a batch's closed rows, in order of first sight."""
-    for strings in (into.clients, into.servers, into.names):
+    for strings in (into.servers, into.names):
         clear(strings)
     _number(batch.rows, batch.status, batch.count, batch.names, into)

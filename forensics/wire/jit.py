@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).resolve().parent.parent
-_KERNEL_SOURCES = ("wire", "capture", "transactions", "evidence", "timeline")
+_KERNEL_SOURCES = ("wire", "capture", "transactions", "evidence", "timeline", "archive")
 _CONSTANTS = ("limits.py", "vocabulary.py")
 
 

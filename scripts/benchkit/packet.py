@@ -139,4 +139,4 @@ def put_packet(
             total += int(label[octet]) << (0 if (place + octet) & 1 else 8)
     checksum = fold(total)
     put16(out, udp + 6, checksum or 0xFFFF)
-    return payload + length
+    return int(payload + length)

@@ -133,7 +133,7 @@ def choose(progress: Progress, templates: Templates, event: np.ndarray) -> None:
     if asked < len(templates.order):
         scene = templates.order[asked]
     else:
-        family = min(np.searchsorted(templates.share, draw(state)), len(templates.share) - 1)
+        family = min(int(np.searchsorted(templates.share, draw(state))), len(templates.share) - 1)
         first, end = templates.family[family]
         scene = first + int(draw(state) ** 2 * (end - first))
     first, end = templates.rows[scene]
