@@ -86,6 +86,10 @@ packet's length bounds the work in any case."""
 SCAPY_PACKETS: Final = 2**16
 """Packets of one capture whose link layer scapy reads: at some thousand a second, half a minute."""
 
+ENCRYPTED_FLOWS: Final = 2**14
+"""Connections of DNS over HTTPS that are known at once, so that their later packets are counted; a
+newer one takes the place of an older one."""
+
 DUPLICATE_OCTETS: Final = 2 * 2**20
 """Octets of the capture between a packet and its copy, at most: at 1 Gbit/s 16 ms, far more than
 mirror ports and VLANs need. They are kept from one block to the next."""

@@ -451,6 +451,16 @@ LOSSES: Final = {
     "encapsulation-not-opened": LossKind(
         "packet", "in an encapsulation that this version does not open", False
     ),
+    "dns-over-tls": LossKind(
+        "packet", "of DNS over TLS that could not be read without its keys", False
+    ),
+    "dns-over-https": LossKind(
+        "packet", "of DNS over HTTPS that could not be read without its keys", False
+    ),
+    "dns-over-quic": LossKind(
+        "packet", "of DNS over QUIC that could not be read without its keys", False
+    ),
+    "dnscrypt": LossKind("response", "of DNSCrypt that could not be read", False),
     "link-encrypted": LossKind("packet", "that is encrypted on its link", False),
     "read-failed": LossKind("file", "that the system failed to read on"),
     "exporter-omitted": LossKind(

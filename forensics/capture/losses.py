@@ -42,6 +42,10 @@ class Reason(IntEnum):
     TUNNEL_DEPTH = 26
     ENCAPSULATION_NOT_OPENED = 27
     LINK_ENCRYPTED = 28
+    DNS_OVER_TLS = 29
+    DNS_OVER_HTTPS = 30
+    DNS_OVER_QUIC = 31
+    DNSCRYPT = 32
 
 
 REASONS: Final = tuple(reason.name.lower().replace("_", "-") for reason in Reason)
@@ -77,6 +81,10 @@ SENTENCES: Final = {
     Reason.TUNNEL_DEPTH: "more headers or tunnels within each other than are followed",
     Reason.ENCAPSULATION_NOT_OPENED: "an encapsulation that is recognised, but not opened",
     Reason.LINK_ENCRYPTED: "encrypted on the link (802.11, MACsec)",
+    Reason.DNS_OVER_TLS: "DNS over TLS (TCP port 853): not readable without its keys",
+    Reason.DNS_OVER_HTTPS: "a TLS connection to a public service of DNS over HTTPS",
+    Reason.DNS_OVER_QUIC: "DNS over QUIC (UDP port 853): not readable",
+    Reason.DNSCRYPT: "a DNSCrypt response: not readable",
 }
 """Each reason in plain words: the default `losses.detail`."""
 

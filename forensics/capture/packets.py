@@ -14,6 +14,13 @@ from numpy.typing import NDArray
 from forensics import limits
 from forensics.capture.duplicates import Duplicates, is_copy
 from forensics.capture.encapsulations import CUT, ENCAPSULATIONS, NOT_IP, NOTHING, new_counts
+from forensics.capture.encrypted import (
+    PLAIN,
+    encrypted_datagram,
+    encrypted_segment,
+    is_dnscrypt,
+    new_flows,
+)
 from forensics.capture.exotic import Exotic
 from forensics.capture.facts import CaptureFacts
 from forensics.capture.integers import AHEAD, be16, fetch, int64
@@ -55,6 +62,7 @@ NO_PACKET: Final = -1000
 _OTHER: Final = -1
 _MESSAGE: Final = -2
 _TUNNEL: Final = -3
+_DNSCRYPT: Final = int(Reason.DNSCRYPT)
 _UNKNOWN: Final = int(Reason.LINK_TYPE_UNKNOWN)
 _DEEP: Final = int(Reason.TUNNEL_DEPTH)
 
@@ -151,7 +159,10 @@ def _datagram(
         if not plausible(octets, begin, begin + captured, whole):
             if udp_tunnel(source, destination) != NOTHING:
                 return _TUNNEL, begin, captured, length
-            return _OTHER, begin, 0, 0
+            secret = encrypted_datagram(octets, begin, source, destination, begin + captured)
+            return (_OTHER if secret == PLAIN else secret), begin, captured, 0
+    elif is_dnscrypt(octets, begin, begin + captured):
+        return _DNSCRYPT, begin, captured, 0
     return _MESSAGE, begin, captured, length
 
 
@@ -222,6 +233,7 @@ def dissect(
     recent_count: Any,
     links: Any,
     tunnels: Any,
+    flows: Any,
     tally: Any,
 ) -> tuple[int, int, int, int]:
     """Find the DNS messages over UDP in packets, and leave out the copies of earlier ones.
@@ -232,7 +244,7 @@ def dissect(
     DNS ports; number of the first packet. Out, a row for each message: the columns of
     `MessageBlock`, but source and destination uint8 (16 N). State: what `duplicates.is_copy`
     needs; links uint8 (65536): set to 1 for each link type seen; tunnels, see
-    `encapsulations.new_counts`. tally int64 (reasons, 4): losses,
+    `encapsulations.new_counts`; flows, see `encrypted.new_flows`. tally int64 (reasons, 4): losses,
     with the packet's index as ordinal.
     """
     count = 0
@@ -305,8 +317,12 @@ def dissect(
             payload = _segment_octets(octets, here, end, stop, bitmap)
             if payload:
                 _lose(tally, _TCP, payload, i)
-            else:
+                continue
+            secret, payload = encrypted_segment(octets, at, here, end, stop, flows)
+            if secret == PLAIN:
                 other += 1
+            else:
+                _lose(tally, secret, payload, i)
             continue
         if protocol not in (17, 6):
             other += 1
@@ -372,6 +388,7 @@ class Dissector:
         self._bitmap = port_map(ports)
         self._links = np.zeros(65536, dtype=np.uint8)
         self._tunnels = new_counts()
+        self._flows = new_flows()
         self._exotic = Exotic(facts)
         self._duplicates = Duplicates()
         self._same = _SameForAll.of(0)
@@ -422,6 +439,7 @@ class Dissector:
             self._duplicates.count,
             self._links,
             self._tunnels,
+            self._flows,
             tally,
         )
         facts.packets += number
