@@ -49,6 +49,7 @@ def chapter(incident: Row) -> list[str]:
         *titled("Who signed", _signers(incident)),
         *titled("Resolvers", _resolvers(incident)),
         *titled("What was done", _acts(incident)),
+        *titled("What resolvers logged", _testimony(incident)),
         *titled("The chain of trust then", _chain(incident)),
         *_quote(incident),
     ]
@@ -184,6 +185,27 @@ def _acts(incident: Row) -> str:
         for row in rows(incident.get("mitigations"))
     ]
     return table(("Time (UTC)", "By", "Act"), lines)
+
+
+def _testimony(incident: Row) -> str:
+    """List the validation failures in the logs that were given, with their own words."""
+    return table(
+        ("Log", "Written by", "Failures:", "First (UTC)", "Last (UTC)", "In its own words"),
+        (
+            (
+                code(str(row.get("log", "?"))),
+                markdown(str(row.get("format", "?"))),
+                words.number(row.get("failures")),
+                times.stamp(row.get("first")),
+                times.stamp(row.get("last")),
+                "; ".join(
+                    f"{markdown(str(said.get('text', '?')))} ({words.number(said.get('count'))})"
+                    for said in rows(row.get("words"))
+                ),
+            )
+            for row in rows(incident.get("testimony"))
+        ),
+    )
 
 
 def _chain(incident: Row) -> str:
