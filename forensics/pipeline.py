@@ -6,6 +6,7 @@ may begin at any stored table.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ __all__ = [
 
 INPUTS_NAMED = 4
 """Inputs that could not be read which one sentence names; the losses list them all."""
+
+RECOVERED = "recovered.json"
+"""File beside the tables that keeps what costs most to find: moduli of unpublished RSA keys."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, octets done and octets in all (0: not known)."""
@@ -71,7 +75,9 @@ def analyze(
     key = _key(options)
     with replacing(Path(out)) as folder:
         outcome = _ingest(paths, folder / "tables", options, key, progress)
-        outcome.report = _report(folder / "tables", outcome.errors, anchors, supplied, options)
+        outcome.report = _report(
+            folder / "tables", outcome.errors, anchors, supplied, options, progress=progress
+        )
         _prove(outcome.report, folder, key)
         _write(outcome.report, folder, figures=figures)
     return outcome
@@ -170,8 +176,6 @@ def reproduce(folder: Path, inputs: Path | None = None) -> list[Any]:
 
 def _unreadable(dataset: Path) -> tuple[InputError, ...]:
     """The inputs that were named when a dataset was made and that could not be read."""
-    import json
-
     try:
         manifest = json.loads((dataset / MARK).read_text(encoding="utf-8"))
         found = manifest.get("unreadable", ())
@@ -270,6 +274,7 @@ def _report(
     supplied: Any,
     options: Options,
     new_tables: Path | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """From stored tables to the contents of report.json; writes checks and verdicts beside them."""
     import pyarrow as pa
@@ -325,6 +330,7 @@ def _report(
     subjects = judgement.subjects
     for name, table in (("checks", judgement.checks), ("verdicts", judgement.verdicts)):
         write_table(new_tables or tables, name, table)
+    effort = _effort(tables, progress)
     story = tell(
         Evidence(
             captures=captures,
@@ -344,10 +350,14 @@ def _report(
             ),
             notes=_notes(judgement.notes, places),
             weigh=weigh,
+            effort=effort,
         )
     )
     held, unread = _logs(options, captures, story.incidents)
     errors = [*errors, *unread]
+    if effort.kept:
+        kept = json.dumps(effort.kept, indent=1, sort_keys=True)
+        (new_tables or tables).joinpath(RECOVERED).write_text(kept + "\n", encoding="ascii")
     counts = {
         **_pairings(transactions()),
         "signatures": signatures.num_rows,
@@ -396,6 +406,21 @@ def _logs(
     for row in held["logs"]:
         row["sha256"] = digests[row["path"]]
     return held, unread
+
+
+def _effort(tables: Path, progress: Progress | None) -> Any:
+    """What the recovery of unpublished RSA keys may cost, with what an earlier run found."""
+    from forensics.timeline.moduli import Effort
+
+    effort = Effort()
+    if progress is not None:
+        effort.told = lambda tried, most: progress("recovering keys", tried, most)
+    try:
+        kept = json.loads((tables / RECOVERED).read_text(encoding="ascii"))
+        effort.kept = {str(name): f"{int(text or '0', 16):x}" for name, text in kept.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        effort.kept = {}  # none there, or damaged: it is worked out again
+    return effort
 
 
 def _assemble(

@@ -134,6 +134,8 @@ def _signers(incident: Row) -> str:
 
 def _unpublished(row: Row) -> str:
     """Say what is known of a signer that was never published."""
+    if row.get("recoverable") is False:
+        return "**never**; EdDSA signatures do not reveal their key"
     return "**never**, recovered from its signatures" if row.get("recovered") else "**never**"
 
 

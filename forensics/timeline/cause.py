@@ -15,7 +15,7 @@ from forensics.timeline.evidence import Catalog, Evidence
 from forensics.timeline.keysets import Change, Key, Run, changes, describe, published
 from forensics.timeline.moments import Moment, rfc3339
 from forensics.timeline.onset import Brackets, Stratum
-from forensics.timeline.signers import Failing, recover
+from forensics.timeline.signers import HIDDEN, RECOVERABLE, Failing, recover
 from forensics.timeline.strata import Case
 from forensics.timeline.survey import TIME_REASONS
 
@@ -156,7 +156,7 @@ def signing(
     }
     rows = _failing_rows(evidence, catalog, failing)
     explained: set[int] = set()
-    for key in recover(rows):
+    for key in recover(rows, evidence.effort):
         explained.update(key.signatures)
         signer = _signer(key.tag, key.algorithm, len(key.signatures), is_published=False)
         signer["recovered"] = True
@@ -170,7 +170,11 @@ def signing(
         if signature not in explained:
             rest[tag, algorithm] = rest.get((tag, algorithm), 0) + 1
     signers += [
-        _signer(*which, number, is_published=False) for which, number in sorted(rest.items())
+        {
+            **_signer(*which, number, is_published=False),
+            **({"recoverable": False} if which[1] in HIDDEN else {}),
+        }
+        for which, number in sorted(rest.items())
     ]
     return Signing(signers, sorted(unpublished))
 
@@ -231,8 +235,8 @@ def _made_by(evidence: Evidence, signatures: Sequence[int]) -> dict[int, set[str
 
 
 def _failing_rows(evidence: Evidence, catalog: Catalog, failing: Sequence[int]) -> list[Failing]:
-    """Fetch the octets of failing ECDSA signatures, at most FAILING, in order of digest."""
-    numbers = [number for number in failing if int(catalog.algorithm[number]) in {13, 14}]
+    """Fetch the octets of signatures that may reveal a key, at most FAILING, by digest."""
+    numbers = [number for number in failing if int(catalog.algorithm[number]) in RECOVERABLE]
     rows = catalog.row[numbers]
     columns = ("signature", "signature_id", "key_tag", "algorithm", "signed_data", "octets")
     ids = single(evidence.signatures["signature_id"]).take(rows).to_pylist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from forensics import vocabulary
 from forensics.timeline.columns import coded, integers, single
+from forensics.timeline.moduli import Effort
 
 TYPE_CLASSES: Final = {
     vocabulary.TYPE_DNSKEY: vocabulary.RecordClass.DNSKEY,
@@ -60,6 +61,7 @@ class Evidence:
             `sentence` (`private-root`).
         weigh: holds the resolvers' words against the incidents (testimony.responses.weigh);
             None: agreement stays empty.
+        effort: what the recovery of RSA keys may cost, and what an earlier run found.
     """
 
     captures: Any
@@ -74,6 +76,7 @@ class Evidence:
     judge: Judge | None = None
     notes: Sequence[Mapping[str, Any]] = ()
     weigh: Callable[[Iterator[Any], Sequence[Mapping[str, Any]]], dict[str, Any]] | None = None
+    effort: Effort = field(default_factory=Effort)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""Who made the bad signatures: recover ECDSA public keys that were never published.
+"""Who made the bad signatures: recover public keys that were never published.
 
 From an ECDSA signature and what it signs, the public key follows but for a handful of candidates
-(SEC 1 4.1.6). The true one is that whose DNSKEY has the key tag that the RRSIG names, and which
-verifies further failing signatures. EdDSA hides its key, so nothing is recovered there.
+(SEC 1 4.1.6); from two RSA signatures their modulus (`moduli`). The true key is that whose DNSKEY
+has the key tag that the RRSIG names, and which verifies further failing signatures. EdDSA hides its
+key (RFC 8032 hashes it with what is signed), so nothing is recovered there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
+
+from forensics.timeline import moduli
 
 ATTEMPTS: Final = 48
 """Signatures per tag and algorithm that candidates are made from, about 10 ms each. A registry
@@ -23,6 +26,12 @@ VERIFICATIONS: Final = 20_000
 LONE: Final = 16
 """With more failing signatures than this, a key that fits one signature alone is chance: one
 candidate in 32,768 has the right tag by accident."""
+
+HIDDEN: Final = frozenset({15, 16})
+"""Algorithms whose signatures do not reveal the key: Ed25519 and Ed448."""
+
+RECOVERABLE: Final = frozenset({13, 14}) | moduli.ALGORITHMS
+"""Algorithms whose signatures do."""
 
 FLAGS: Final = (256, 257)
 """A zone key, and one with the SEP bit (RFC 4034 2.1.1)."""
@@ -78,19 +87,63 @@ def key_tag(rdata: bytes) -> int:
     return (total + (total >> 16)) & 0xFFFF
 
 
-def recover(failing: Sequence[Failing]) -> list[Recovered]:
+def recover(failing: Sequence[Failing], effort: moduli.Effort | None = None) -> list[Recovered]:
     """Recover the keys behind failing signatures, within the limits above.
 
-    The order of `failing` is of no account. Algorithms other than 13 and 14 give nothing.
+    The order of `failing` is of no account. Algorithms that are not RECOVERABLE give nothing.
+
+    Args:
+        failing: the signatures.
+        effort: what RSA may cost; None: as much as in a run of its own.
     """
     groups: dict[tuple[int, int], list[Failing]] = {}
     for row in failing:
-        if row.algorithm in {13, 14}:
+        if row.algorithm in RECOVERABLE:
             groups.setdefault((row.algorithm, row.tag), []).append(row)
+    effort = effort or moduli.Effort()
     found: list[Recovered] = []
-    for _, rows in sorted(groups.items()):
-        found += _recover_group(sorted(rows, key=lambda row: row.signature_id))
+    for (algorithm, _), rows in sorted(groups.items()):
+        ordered = sorted(rows, key=lambda row: row.signature_id)
+        if algorithm in moduli.ALGORITHMS:
+            found += _recover_rsa(ordered, effort)
+        else:
+            found += _recover_group(ordered)
     return found
+
+
+def _recover_rsa(rows: list[Failing], effort: moduli.Effort) -> list[Recovered]:
+    """Recover the RSA keys behind signatures of one tag and algorithm."""
+    found = []
+    remaining = rows
+    while len(remaining) > 1:
+        key = next(
+            (
+                (flags, made, modulus, exponent)
+                for modulus, exponent in moduli.moduli(remaining, effort)
+                for flags, made in _flags_of(remaining[0], modulus, exponent)
+            ),
+            None,
+        )
+        if key is None:
+            break
+        flags, public_key, modulus, exponent = key
+        made_here = {
+            row.signature
+            for row in remaining[:VERIFICATIONS]
+            if moduli.verifies(modulus, exponent, row.algorithm, row.signed_data, row.octets)
+        }
+        tag, algorithm = rows[0].tag, rows[0].algorithm
+        found.append(Recovered(tag, algorithm, flags, public_key, tuple(sorted(made_here))))
+        remaining = [row for row in remaining if row.signature not in made_here]
+    return sorted(found, key=lambda key: (-len(key.signatures), key.public_key))
+
+
+def _flags_of(row: Failing, modulus: int, exponent: int) -> list[tuple[int, bytes]]:
+    """Give the flags with which an RSA key has the tag that is named, and its key field."""
+    made = moduli.public_key(modulus, exponent)
+    return [
+        (flags, made) for flags in FLAGS if key_tag(dnskey(flags, row.algorithm, made)) == row.tag
+    ]
 
 
 def _recover_group(rows: list[Failing]) -> list[Recovered]:
