@@ -375,6 +375,64 @@ def explain_question(
     typer.echo(render_explained(told, colour=wants_colour(sys.stdout)))
 
 
+@app.command(
+    epilog="Example: dns-forensics listen --socket unix:/run/dnstap.sock --dataset archive"
+)
+def listen(
+    *,
+    socket: Annotated[
+        str,
+        typer.Option(
+            "--socket", metavar="ADDRESS", help="unix:PATH or tcp:HOST:PORT; a loopback address."
+        ),
+    ],
+    dataset: Annotated[
+        Path, typer.Option("--dataset", "-d", help="Folder; its captures/ receives the files.")
+    ],
+    rotate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rotate",
+            metavar="LIMIT",
+            help="Begin a new file after a time (600s, 10m, 1h) or a size before compression "
+            "(256M, 1G); may be given twice. Unless given: 1h and 1G.",
+        ),
+    ] = None,
+    public: Annotated[
+        bool,
+        typer.Option(
+            "--public", help="Allow an address that others can reach: anyone may then send."
+        ),
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Record dnstap from name servers (Frame Streams) until stopped, into files that rotate."""
+    import time
+
+    from forensics.record import record
+
+    def begun() -> None:
+        if not quiet:
+            complain(f"listening at {socket}; stop with Ctrl-C")
+
+    recording, tally = record(
+        socket,
+        dataset,
+        rotate=rotate or ("1h", "1G"),
+        public=public,
+        clock=time.time_ns,
+        begun=begun,
+    )
+    for fault in tally.broken:
+        complain(f"a connection was closed: {fault}")
+    if tally.refused:
+        complain(f"{tally.refused} connections were refused: too many at once")
+    if not quiet:
+        typer.echo(f"{recording.frames:,} frames of {tally.connections:,} connections")
+        for path in recording.files:
+            typer.echo(path)
+
+
 def _table(name: str, example: str, help_: str) -> None:
     """Add the command that gives one table."""
 

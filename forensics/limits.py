@@ -37,6 +37,18 @@ hundreds. Further ones are read without their identity."""
 IDENTITY_OCTETS: Final = 2**18
 """Octets of all those identities together: 64 each where there are that many."""
 
+LISTEN_CONNECTIONS: Final = 256
+"""Name servers that may send to one recorder at once. Unbound opens one connection for each of its
+threads."""
+
+LISTEN_LAST_READS: Final = 100
+"""Reads of each connection after a recorder was told to stop: some 25 MB, more than any kernel
+holds for a socket."""
+
+LISTEN_FAULTS: Final = 100
+"""Reasons for broken connections that a recorder remembers: whoever reconnects for ever repeats
+the same one."""
+
 REPEATED_QUERIES: Final = 2**16
 """Queries of one dnstap file remembered, so that one which stands in two frames counts once: at
 60,000 queries a second those of the last second. 16 octets each."""

@@ -34,6 +34,7 @@ TOP = {
     "options",
     "output",
     "ingest",
+    "record",
     "explain",
     "scope",
     "api",

@@ -20,6 +20,7 @@ COMMANDS = (
     "analyze",
     "report",
     "ingest",
+    "listen",
     "verify",
     "extract",
     "transactions",
