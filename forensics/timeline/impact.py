@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import vocabulary
-from forensics.timeline import lookups, quote, triage
+from forensics.timeline import lookups, mitigation, quote, triage
 from forensics.timeline.columns import Coded
 from forensics.timeline.lineage import ZoneFinder, child_label, parent
 from forensics.timeline.lookups import Lookups
+from forensics.timeline.mitigation import Trust
 from forensics.timeline.moments import Moment
 from forensics.timeline.series import bin_numbers
 from forensics.timeline.sketch import Distinct, hash_values, mix
@@ -57,7 +58,7 @@ class Impact:
         signed, unsigned: failed lookups of names in signed zones, and in unsigned ones below.
         names, clients, zones: distinct among the failed; zones, as far as a name tells its zone.
         alive: what stands at the place of a zone and was answered without an error at any time.
-        resolvers: by (address, identity).
+        resolvers, trusts: by (address, identity).
         first_failure, last_failure: SERVFAIL responses to clients.
         quote: what the first of them said, line by line.
     """
@@ -73,6 +74,7 @@ class Impact:
     alive: Distinct = field(default_factory=Distinct)
     distinct: Distinct = field(default_factory=Distinct)
     resolvers: dict[tuple[str, str], Resolver] = field(default_factory=dict)
+    trusts: dict[tuple[str, str], Trust] = field(default_factory=dict)
     first_failure: Moment | None = None
     last_failure: Moment | None = None
     quote: list[str] = field(default_factory=list)
@@ -182,6 +184,9 @@ def walk(
             touched |= below[zone] & (rows.instant >= window.begin)
             at = np.flatnonzero(inside & rows.client_side)
             _hurt(impact, rows, at, window.zone, known, batch)
+            near = np.flatnonzero(below[zone] & rows.client_side & ~rows.again)
+            shallow = is_shallow(window.zone)
+            mitigation.note(impact.trusts, rows, near, window.zone, window.begin, shallow=shallow)
             failed = at[~rows.again[at] & (rows.rcode[at] == vocabulary.SERVFAIL)]
             step = bin_numbers(rows.begin[failed], origin, width).astype(np.uint64)
             impact.distinct.add(np.unique(mix(_asked(rows, failed), step)))

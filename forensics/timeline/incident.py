@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from forensics import limits, vocabulary
-from forensics.timeline import cause, keysets, quote, severity
+from forensics.timeline import cause, keysets, mitigation, quote, severity
 from forensics.timeline.evidence import Catalog, Evidence, Places
 from forensics.timeline.impact import Impact, Window
 from forensics.timeline.judged import AUTHORITY, RESOLVER
@@ -16,10 +16,6 @@ from forensics.timeline.moments import FAR, Moment, rfc3339, text_or_none
 from forensics.timeline.onset import Brackets, Stratum, combine
 from forensics.timeline.strata import Case
 from forensics.timeline.wording import sentence
-
-NTA_EDE: Final = 33
-STALE_EDES: Final = frozenset({3, 19})
-"""Extended errors by which a resolver says that it answered in spite of the failure."""
 
 
 @dataclass(slots=True)
@@ -244,13 +240,21 @@ def _resolvers(begun: Draft, places: Places, impact: Impact) -> list[dict[str, A
 
 
 def _mitigations(begun: Draft, impact: Impact) -> list[dict[str, Any]]:
-    """Tell who did what against it: what resolvers say by EDE, and the repair as it shows."""
+    """Tell who did what against it: what resolvers say or show, and the repair as it shows."""
     found: list[tuple[Moment, str, str | None, str]] = []
+    last_bad = begun.brackets.last_bad.time
     for (address, _), resolver in sorted(impact.resolvers.items()):
         for code, moment in sorted(resolver.ede_first.items()):
-            kind = "negative-trust-anchor" if code == NTA_EDE else "serve-stale"
-            if code == NTA_EDE or code in STALE_EDES:
+            kind = "negative-trust-anchor" if code == mitigation.NTA_EDE else "serve-stale"
+            if code == mitigation.NTA_EDE or code in mitigation.STALE_EDES:
                 found.append((moment, kind, address, "ede"))
+    told = {(kind, address) for _, kind, address, _ in found}
+    signed = mitigation.vouched(impact.trusts.values())
+    for key, trust in sorted(impact.trusts.items()):
+        failed = impact.resolvers[key].last_servfail if key in impact.resolvers else None
+        lapse = None if failed is None else trust.lapse(signed, failed.time, last_bad)
+        if lapse is not None and ("negative-trust-anchor", key[0]) not in told:
+            found.append((lapse, "negative-trust-anchor", key[0], "inferred"))
     good = begun.brackets.first_good
     if good is not None:
         found.append((good, "repair", None, "inferred"))

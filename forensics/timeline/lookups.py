@@ -38,7 +38,7 @@ class Lookups:
         where: int64, capture << 32 | frame, of the response, else of the query.
         begin: int64, ns, of the query.
         rcode, ede: int64, -1 for none. qtype: int64.
-        aa, ra, cd, ad: bool. answers, authorities: int64.
+        aa, ra, cd, ad, do: bool. answers, authorities: int64.
         client, server, name, identity: codes and values.
     """
 
@@ -56,6 +56,7 @@ class Lookups:
     ra: NDArray[np.bool_]
     cd: NDArray[np.bool_]
     ad: NDArray[np.bool_]
+    do: NDArray[np.bool_]
     answers: NDArray[np.int64]
     authorities: NDArray[np.int64]
     client: Coded
@@ -90,6 +91,7 @@ def read(batch: Any) -> Lookups:
         ra=truths(batch["ra"]),
         cd=truths(batch["cd"]),
         ad=truths(batch["ad"]),
+        do=truths(batch["do"]),
         answers=integers(batch["answers"], UNKNOWN),
         authorities=integers(batch["authorities"], UNKNOWN),
         client=coded(batch["client"]),

@@ -14,7 +14,6 @@ import dns.rrset
 from labkit import places
 
 ETHERNET, IPV4, UDP = 14, 0x0800, 17
-OUTGOING = 4  # PACKET_OUTGOING: on `lo` each packet passes twice
 SO_MARK = 36
 
 
@@ -47,9 +46,8 @@ class Forger:
             mouth.setsockopt(socket.SOL_SOCKET, SO_MARK, self.MARK)
             mouth.setblocking(False)
             while self._running:
-                frame, address = await loop.sock_recvfrom(ear, 65535)
-                if address[2] == OUTGOING:
-                    self._hear(frame[ETHERNET:], mouth)
+                frame = await loop.sock_recv(ear, 65535)
+                self._hear(frame[ETHERNET:], mouth)
 
     def _hear(self, packet: bytes, mouth: socket.socket) -> None:
         size = (packet[0] & 15) * 4

@@ -52,7 +52,7 @@ async def record(plan: Plan, work: Path, out: Path) -> None:
             running.append(_start_resolver(lab, name, anchor, work, collector.socket))
             lab.resolvers[name] = running[-1]
         for name in plan.resolvers:
-            await wait_for(places.RESOLVERS[name].addresses[0], "zz.")
+            await wait_for(places.RESOLVERS[name].addresses[0], "zz.", whatever=True)
         lab.started = time.monotonic()
         choose = chooser_of(plan)
         stubs = places.stubs(plan.resolvers)
@@ -157,8 +157,8 @@ def _watches(lab: Lab) -> list[Watch]:
     return found
 
 
-async def wait_for(address: str, origin: str) -> None:
-    """Wait until a server answers for its zone."""
+async def wait_for(address: str, origin: str, *, whatever: bool = False) -> None:
+    """Wait until a server answers for its zone, or says whatever: a wrong clock fails always."""
     source = places.MONITOR[":" in address]
     query = dns.message.make_query(origin, "SOA")
     deadline = time.monotonic() + START_SECONDS
@@ -168,7 +168,7 @@ async def wait_for(address: str, origin: str) -> None:
         except (dns.exception.DNSException, OSError):
             await asyncio.sleep(0.2)
             continue
-        if response.answer:
+        if response.answer or whatever:
             return
         await asyncio.sleep(0.2)
     raise RuntimeError(f"{address} does not answer for {origin}")

@@ -485,6 +485,75 @@ def test_mitigations_are_told_by_ede() -> None:
     ]
 
 
+def trusted_then_bare(server: str = "9.9.9.9", *, fails: bool = True, ad: bool = False) -> Scene:
+    """A resolver vouches for b.de., fails in the outage, then answers without a word."""
+    scene = outage()
+    scene.ask("www.b.de.", 20, 0, server=server, ad=True)
+    if fails:
+        scene.ask("www.b.de.", 130, 2, server=server)
+    for second in (150, 152, 154):
+        scene.ask("mail.b.de.", second, 0, server=server, ad=ad)
+    return scene
+
+
+def test_negative_trust_anchor_shows_in_answers_without_ad() -> None:
+    (incident,) = tell(trusted_then_bare().evidence()).incidents
+    told = [row for row in incident["mitigations"] if row["kind"] != "repair"]
+    assert told == [
+        {
+            "kind": "negative-trust-anchor",
+            "resolver": "9.9.9.9",
+            "at": at(150),
+            "basis": "inferred",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("why", "change"),
+    [
+        ("it never failed", lambda: trusted_then_bare(fails=False)),
+        ("it still vouches", lambda: trusted_then_bare(ad=True)),
+    ],
+)
+def test_no_trust_anchor_is_invented(why: str, change) -> None:
+    (incident,) = tell(change().evidence()).incidents
+    assert [row["kind"] for row in incident["mitigations"]] == ["repair"], why
+
+
+def test_answers_that_a_failure_follows_show_no_lapse() -> None:
+    scene = trusted_then_bare()
+    scene.ask("www.b.de.", 160, 2, server="9.9.9.9")
+    (incident,) = tell(scene.evidence()).incidents
+    assert [row["kind"] for row in incident["mitigations"]] == ["repair"]
+
+
+def test_another_resolver_tells_that_the_place_is_signed() -> None:
+    scene = trusted_then_bare()
+    for second in (151, 153, 155):
+        scene.ask("mail.c.de.", second, 0, server="8.8.4.4")
+    scene.ask("www.c.de.", 131, 2, server="8.8.4.4")
+    scene.ask("www.c.de.", 21, 0, server="9.9.9.9", ad=True)
+    (incident,) = tell(scene.evidence()).incidents
+    told = {row["resolver"] for row in incident["mitigations"] if row["kind"] != "repair"}
+    assert told == {"9.9.9.9"}  # the other never vouched for anything: it may not validate
+    scene.ask("www.d.de.", 22, 0, server="8.8.4.4", ad=True)
+    (incident,) = tell(scene.evidence()).incidents
+    told = {row["resolver"] for row in incident["mitigations"] if row["kind"] != "repair"}
+    assert told == {"8.8.4.4", "9.9.9.9"}
+
+
+def test_place_never_vouched_for_shows_no_lapse() -> None:
+    """Most delegations are unsigned: no AD is their ordinary state."""
+    scene = outage()
+    scene.ask("www.b.de.", 20, 0, server="9.9.9.9", ad=True)
+    scene.ask("www.b.de.", 130, 2, server="9.9.9.9")
+    for second in (150, 152, 154):
+        scene.ask("mail.unsigned.de.", second, 0, server="9.9.9.9")
+    (incident,) = tell(scene.evidence()).incidents
+    assert [row["kind"] for row in incident["mitigations"]] == ["repair"]
+
+
 def test_triage_sorts_every_failed_lookup() -> None:
     scene = outage()
     scene.ask("a.de.", 120, 2)

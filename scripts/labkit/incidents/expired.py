@@ -1,13 +1,11 @@
 """arin-2019, mm-2016: nobody signs a zone again, and its signatures run out on every server."""
 
-from labkit.incidents.steps import HOUR, ZONE_SIGNED, now
+from labkit.incidents.steps import HOUR, NO_SKEW, ZONE_SIGNED, now
 from labkit.lab import SECOND, Lab
 from labkit.plan import Plan, Truth, ZonePlan
 
 LEAD = 26  # seconds from making the zone to the end of its signatures; servers start in a few
 REPAIR, END = 48.0, 64.0
-# Unbound takes signatures for an hour longer at least; an outage of half a minute would pass by it.
-NO_SKEW = ("val-sig-skew-min: 0", "val-sig-skew-max: 0")
 
 
 def prepare(lab: Lab) -> None:

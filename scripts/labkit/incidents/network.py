@@ -119,10 +119,10 @@ BEHIND = Plan(
     zones=(ZONE,),
     script=quiet,
     phases=(
-        "0 s: the clock of `resolver-2.lab` (its log and its dnstap, too) is two days behind",
+        "0 s: the clock of `resolver-3.lab` (its log and its dnstap, too) is two days behind",
         "45 s: end",
     ),
-    options={"bind": ("clock -2d",)},
+    options={"recursor": ("clock -2d",)},
 )
 AHEAD = Plan(
     name="clock-ahead",

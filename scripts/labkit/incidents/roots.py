@@ -12,7 +12,7 @@ import dns.message
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
 
 from labkit import places
-from labkit.incidents.steps import HOUR, now
+from labkit.incidents.steps import HOUR, NO_SKEW, now
 from labkit.keys import SigningKey, make
 from labkit.lab import SECOND, Lab
 from labkit.plan import Plan, Truth, ZonePlan
@@ -171,6 +171,7 @@ STUCK = Plan(
     ),
     options={
         "unbound": (
+            *NO_SKEW,
             "auth-zone auth-zone:",
             'auth-zone   name: "."',
             'auth-zone   zonefile: "FOLDER/root.zone"',

@@ -180,8 +180,12 @@ def _bracket(
     """Say whether a bracket overlaps what the lab did: `yes`, `open` on its outer side, `miss`."""
     if main is None:
         return "-"
-    told = [nanoseconds(s[f"told_to_{act}"]) for s in truth["servers"] if f"told_to_{act}" in s]
-    shown = [nanoseconds(s[f"first_seen_{seen}"]) for s in truth["servers"] if _has(s, seen)]
+    told = [
+        nanoseconds(s[f"told_to_{act}"]) for s in truth.get("servers", ()) if f"told_to_{act}" in s
+    ]
+    shown = [
+        nanoseconds(s[f"first_seen_{seen}"]) for s in truth.get("servers", ()) if _has(s, seen)
+    ]
     if not told:
         told = shown = _from_phases(truth, act)
     if not told:
