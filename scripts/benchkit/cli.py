@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchkit import capture, ingest
+from benchkit import capture, formats, ingest
 from benchkit.contenders import default_ours
 from benchkit.measure import ProgramFailed
 
@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path, description = capture.ensure(options.work, options.packets, options.seed)
         rate = description.packets / description.seconds
         print(f"{path}: {description.packets:,} packets, made at {rate:,.0f} packets/s")
+        return 0
+    if options.command == "dnstap":
+        formats.bench(formats.Options(options.messages, options.runs, options.work))
         return 0
     try:
         ingest.bench(
@@ -60,6 +63,10 @@ def build_parser() -> argparse.ArgumentParser:
         parents=[shared],
         help="make the synthetic capture and its trust anchor, if they are not there yet",
     )
+    dnstap = commands.add_parser("dnstap", help="time the reading of dnstap, plain and as zstd")
+    dnstap.add_argument("--messages", type=positive, default=5_000_000, help="default: %(default)s")
+    dnstap.add_argument("--runs", type=positive, default=RUNS, help="default: %(default)s")
+    dnstap.add_argument("--work", type=Path, default=default_work(), help="default: %(default)s")
     measure = commands.add_parser(
         "ingest", parents=[shared], help="time `dns-forensics ingest` beside PacketQ and tshark"
     )
