@@ -46,6 +46,34 @@ COMPRESSIONS: Final = (
 """Compressed formats by their first octets (RFC 8878, RFC 1952, and the tools' own formats)."""
 
 
+_STEP_OCTETS: Final = 2**16
+"""Octets taken out of a decompressor at once: what a step had decompressed before it met damage is
+lost with it, so steps are small."""
+
+_SKIPPABLE: Final = b"\x2a\x4d\x18"
+"""Octets 2 to 4 of a frame without data (RFC 8878 3.1.2; lz4 has the same); the first is 5X."""
+
+
+def _is_skippable(head: bytes) -> bool:
+    return head[1:4] == _SKIPPABLE and head[0] >> 4 == 5
+
+
+def compression_of(head: bytes) -> str:
+    """Name the compression of an input by its first octets; empty: none.
+
+    Frames without data may come first (pzstd writes one before each of its frames).
+    """
+    while len(head) >= 8 and _is_skippable(head):
+        behind = head[8 + int.from_bytes(head[4:8], "little") :]
+        if len(behind) < 4:
+            return "zstd"
+        head = behind
+    for name, magic in COMPRESSIONS:
+        if head.startswith(magic):
+            return name
+    return ""
+
+
 @dataclass(slots=True)
 class Problem:
     """Why a stream ended before its end."""
@@ -215,6 +243,7 @@ class _Compressed:
     def _decompress(self, chunk: bytes, most: int) -> bytes:
         """Feed `chunk`, and note whether the engine waits for more input."""
         engine = self._engine
+        most = min(most, _STEP_OCTETS)
         if self._name == "zstd":
             self._hungry = True
             return bytes(engine.decompress(chunk))
@@ -238,7 +267,8 @@ class _Compressed:
                 break
         if not self._input:
             return False
-        if not self._input.startswith(self._magic):
+        skippable = self._name in {"zstd", "lz4"} and _is_skippable(self._input)
+        if not self._input.startswith(self._magic) and not skippable:
             detail = f"octets that are not {self._name} follow the {self._name} data"
             self._fail(Reason.DECOMPRESSION_FAILED, detail)
             return False
@@ -339,17 +369,16 @@ class Stream:
         if not count:
             raise EmptyInput(self.path, 0, "the input is empty")
         head = block[_HEADROOM : _HEADROOM + count]
-        for name, magic in COMPRESSIONS:
-            if head[: len(magic)].tobytes() == magic:
-                self.compression = name
-                self._source = _Compressed(name, self._stored, head.tobytes())
-                block, count = _fill(self._source, size)
-                if not count and self._source.problem is not None:
-                    raise EmptyInput(self.path, 0, self._source.problem.detail)
-                if not count:
-                    raise EmptyInput(self.path, 0, f"the {name} data holds no octets")
-                head = block[_HEADROOM : _HEADROOM + count]
-                break
+        name = compression_of(head.tobytes())
+        if name:
+            self.compression = name
+            self._source = _Compressed(name, self._stored, head.tobytes())
+            block, count = _fill(self._source, size)
+            if not count and self._source.problem is not None:
+                raise EmptyInput(self.path, 0, self._source.problem.detail)
+            if not count:
+                raise EmptyInput(self.path, 0, f"the {name} data holds no octets")
+            head = block[_HEADROOM : _HEADROOM + count]
         self.final = count < len(block) - _HEADROOM
         return head
 

@@ -8,6 +8,8 @@ import hashlib
 import io
 import lzma
 import os
+import shutil
+import struct
 import subprocess
 import sys
 
@@ -112,6 +114,73 @@ def test_flipped_octets_in_compressed_files_never_raise(written):
             except InputError as error:
                 assert error.reason  # noqa: PT017 - either end is right
             data[at] ^= 0x55
+
+
+def _skippable(content, low=0):
+    return bytes([0x50 + low]) + b"\x2a\x4d\x18" + struct.pack("<I", len(content)) + content
+
+
+@pytest.mark.parametrize("name", ["zstd", "lz4"])
+@pytest.mark.parametrize("block", [limits.BLOCK_OCTETS, 1000])
+def test_frames_without_data_are_passed_over(written, name, block):
+    """At the start, between frames and at the end, as pzstd and zstd --patch tools write them."""
+    compress = COMPRESSORS[name]
+    middle = len(PLAIN) // 2
+    first, second = compress(PLAIN[:middle]), compress(PLAIN[middle:])
+    parts = (_skippable(b""), _skippable(b"1234", 15), first)
+    parts += (_skippable(b"x" * 70_000, 7), second, _skippable(b"end"))
+    facts, rows = read(written(b"".join(parts)), block)
+    assert len(rows) == 300
+    assert losses(facts) == {}
+    assert facts.format == f"pcap+{name}"
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed")
+@pytest.mark.parametrize("options", [["-19"], ["--long=27"], ["-T2"], ["--no-check"], ["--fast"]])
+def test_what_the_zstd_tool_writes(written, options):
+    squeezed = subprocess.run(
+        ["zstd", "-q", "-c", *options], input=PLAIN, capture_output=True, check=True
+    ).stdout
+    facts, rows = read(written(squeezed + squeezed[:0]))
+    assert len(rows) == 300
+    assert losses(facts) == {}
+
+
+LARGE = pcap(
+    [(T0 + i, udp4(query(qid=i % 65536), ipid=i % 65535)) for i in range(20_000)], link=101
+)
+
+
+CHECKED = {
+    **COMPRESSORS,
+    "zstd": zstandard.ZstdCompressor(write_checksum=True).compress,
+    "lz4": lambda data: lz4.frame.compress(data, block_checksum=True),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CHECKED))
+def test_what_comes_before_damage_is_read(written, name):
+    """Damage in the last fifth costs about that fifth (bzip2 loses the block that it is in)."""
+    data = bytearray(CHECKED[name](LARGE))
+    at = len(data) * 4 // 5
+    data[at : at + 4] = bytes(255 - octet for octet in data[at : at + 4])
+    facts, rows = read(written(bytes(data)))
+    assert losses(facts).keys() & {"decompression-failed", "record-length", "file-cut"}
+    least = {"bzip2": 0.25}.get(name, 0.7)
+    assert len(rows) > least * 20_000
+
+
+@pytest.mark.parametrize("name", sorted(COMPRESSORS))
+def test_bomb_is_named_with_file_and_offset(written, monkeypatch, name):
+    monkeypatch.setattr(limits, "DECOMPRESSION_FREE_OCTETS", 100_000)
+    monkeypatch.setattr(limits, "DECOMPRESSION_RATIO", 100)
+    path = written(COMPRESSORS[name](PLAIN + bytes(20_000_000)))
+    facts, _ = read(path, 2**20)
+    (loss,) = [one for one in facts.losses.rows() if one.reason is Reason.DECOMPRESSION_LIMIT]
+    assert "100 times: a decompression bomb" in loss.detail
+    # A step of zstd may give 64 MiB, and is looked at afterwards.
+    assert 100_000 < loss.offset <= len(PLAIN) + 20_000_000
+    assert facts.path == str(path)
 
 
 def test_octets_behind_compressed_data_are_a_loss(written):
