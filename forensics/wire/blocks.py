@@ -21,7 +21,8 @@ class MessageBlock:
         start: int64, offset in `octets` of the message's first octet (the DNS header).
         captured: int32, octets of the message that the capture holds; start + captured stays
             within `octets`. At least 12 (a DNS header).
-        length: int32, octets that the message had on the wire; at least `captured`, or less where
+        length: int32, octets that the message had on the wire; at least `captured`, but for one
+            rebuilt from a log: there what the log tells. or less where
             the message was rebuilt from a log without its compression.
         time: int64, ns since 1970 UTC.
         frame: int64, number of the packet or dnstap frame in its file, from 1.

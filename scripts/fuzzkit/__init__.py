@@ -1,0 +1,1 @@
+"""Damaged input for every reader and kernel, made from the project's own captures."""

@@ -1,0 +1,133 @@
+"""The command line of `scripts/fuzz`."""
+
+import argparse
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from fuzzkit.mutation import damaged
+from fuzzkit.targets import TARGETS, Target
+
+SECONDS_EACH = 10
+"""Longest that one input may take."""
+
+MEMORY = 6 << 30
+"""Octets of data that the process may hold: what grows without bound ends in MemoryError."""
+
+SAVED = Path("out/fuzz")
+"""Where inputs go that broke something."""
+
+
+class TooSlow(Exception):
+    """An input took longer than `SECONDS_EACH`."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fuzz; returns 0, or 1 when something broke."""
+    options = _parser().parse_args(arguments)
+    if options.checked and os.environ.get("NUMBA_BOUNDSCHECK") != "1":
+        return _checked(arguments)
+    if options.checked:
+        _canary()
+    chosen = [one for one in TARGETS if options.name in (one.name, "all")]
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    return max(_fuzz(one, options) for one in chosen)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fuzz", description=__doc__, epilog="Example: scripts/fuzz pcap --seconds 60 --checked"
+    )
+    names = [one.name for one in TARGETS]
+    parser.add_argument("name", choices=[*names, "all"], help="what to fuzz")
+    parser.add_argument("--seconds", type=float, default=0, help="stop after so long")
+    parser.add_argument("--executions", type=int, default=0, help="stop after so many inputs")
+    parser.add_argument("--seed", type=int, default=1, help="of the damage; default: %(default)s")
+    parser.add_argument(
+        "--checked",
+        action="store_true",
+        help="check every index in every kernel; compiles them anew, for some minutes",
+    )
+    return parser
+
+
+def _checked(arguments: Sequence[str] | None) -> int:
+    """Run again with bounds checks, in an empty cache: a warm one would void them in silence."""
+    with tempfile.TemporaryDirectory(prefix="dns-forensics-fuzz-") as cache:
+        environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": cache}
+        script = Path(__file__).resolve().parent.parent / "fuzz"
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        return subprocess.run(
+            [sys.executable, str(script), *words], env=environment, check=False
+        ).returncode
+
+
+def _canary() -> None:
+    """Prove that the checks are on."""
+    import numpy as np
+
+    from forensics.wire.jit import lean_kernel
+
+    @lean_kernel
+    def beyond(values: object) -> object:
+        return values[len(values) + 5]
+
+    try:
+        beyond(np.zeros(3, np.uint8))
+    except IndexError:
+        return
+    raise SystemExit("the canary sings: kernels do not check bounds, so this run proves nothing")
+
+
+def _fuzz(target: Target, options: argparse.Namespace) -> int:
+    """Fuzz one target until its time or number is up, or something broke."""
+    seeds = list(target.seeds())
+    dice = random.Random(f"{target.name} {options.seed}")
+    executions = options.executions or (0 if options.seconds else 1_000)
+
+    def too_slow(*_: object) -> None:
+        raise TooSlow
+
+    signal.signal(signal.SIGALRM, too_slow)
+    for seed in seeds[:1]:
+        # Whatever is compiled, or read from the cache, is so before the clock runs.
+        target.run(seed, dice)
+    began = time.monotonic()
+    done = 0
+    while (not executions or done < executions) and (
+        not options.seconds or time.monotonic() - began < options.seconds
+    ):
+        data = damaged(dice, seeds)
+        signal.setitimer(signal.ITIMER_REAL, SECONDS_EACH)
+        try:
+            target.run(data, dice)
+        except Exception:  # noqa: BLE001  whatever it is, it is a finding
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            return _told(target, data, done)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        done += 1
+    took = time.monotonic() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    print(f"{target.name}: {done:,} inputs in {took:.1f} s, peak {peak} MiB, nothing broke")
+    return 0
+
+
+def _told(target: Target, data: bytes, done: int) -> int:
+    """Keep the input that broke something, and say what it was."""
+    import hashlib
+
+    SAVED.mkdir(parents=True, exist_ok=True)
+    path = SAVED / f"{target.name}-{hashlib.sha256(data).hexdigest()[:12]}"
+    path.write_bytes(data)
+    traceback.print_exc()
+    print(f"{target.name}: input {done:,} broke it; kept as {path}", file=sys.stderr)
+    return 1
