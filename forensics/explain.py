@@ -47,7 +47,7 @@ def explain(
         kind: the type, likewise.
         at: ns since 1970.
         options: trust anchors, policy, and the roles of addresses. In the resolver view
-            `resolvers` names the resolver; `servers` restricts the answers to those servers.
+            `resolvers` names the addresses of one resolver; `servers`: only their answers count.
         view: published or resolver.
         progress: called while captures are read.
 
@@ -59,8 +59,8 @@ def explain(
     wanted, number = read_name(name), read_type(kind)
     if view not in VIEWS:
         raise UsageError(f"--view {view}: no such view; there are {', '.join(VIEWS)}")
-    if view == "resolver" and len(options.resolvers) != 1:
-        raise UsageError("--view resolver needs the address of one resolver: --resolver ADDRESS")
+    if view == "resolver" and not options.resolvers:
+        raise UsageError("--view resolver needs the resolver's addresses: --resolver ADDRESS")
     anchors = _anchors(options)
     with _tables(sources, options, progress) as (tables, errors):
         return Asker(tables, options, anchors, view).ask(wanted, number, at), errors
@@ -166,8 +166,9 @@ class Asker:
             return iter_batches(folder, table)
 
         disputed = contested(lambda: tables("transactions"), lambda: tables("sightings"))
-        self._resolver = next(iter(options.resolvers)) if view == "resolver" else None
-        self._store = Store(tables, disputed, _address(self._resolver))
+        clients = frozenset(map(_address, options.resolvers)) if view == "resolver" else frozenset()
+        self._resolvers = sorted(clients)
+        self._store = Store(tables, disputed, clients)
         self._options = options
         self._anchors = anchors
         self._view = view
@@ -206,16 +207,16 @@ class Asker:
             at,
             view=self._view,
             policy=self._options.policy,
-            resolver=self._resolver,
+            resolvers=self._resolvers,
             captures=self._captures,
         )
 
 
-def _address(text: str | None) -> str | None:
+def _address(text: str) -> str:
     """Write an address as the tables do."""
     import ipaddress
 
-    return None if text is None else str(ipaddress.ip_address(text))
+    return str(ipaddress.ip_address(text))
 
 
 def _never_asked(store: Any, name: str) -> str:

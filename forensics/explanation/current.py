@@ -22,11 +22,26 @@ class Current:
         response: the one.
         is_later: it came after the instant, and nothing earlier exists.
         is_superseded: another server has since shown something newer; told, never weighed.
+        is_stale: a resolver held it, and its TTL had run out: what it would have fetched is not
+            known.
     """
 
     response: Response
     is_later: bool = False
     is_superseded: bool = False
+    is_stale: bool = False
+
+
+def accuses(chosen: Current, at: int, reason: str) -> bool:
+    """Whether a response may prove something broken at `at` (ns).
+
+    One that came later does not: what it shows may have begun in between. It does within a burst
+    of exchanges, and where it shows a signature that had run out by then.
+    """
+    if chosen.response.is_doubtful:
+        return False
+    is_near = chosen.response.time - at <= BURST
+    return not chosen.is_later or is_near or reason == "signature-expired"
 
 
 Content = Callable[[Response], object]
@@ -55,7 +70,7 @@ def current(responses: Sequence[Response], at: int, content: Content = _whole) -
     # Since when somebody has said without a break what the latest response says.
     agreeing = [own for own in by_place.values() if content(own[-1]) == content(latest)]
     since = min(_since(own, content) for own in agreeing)
-    found = [Current(latest)]
+    found = [Current(latest, is_stale=_is_stale(latest, responses, at, content))]
     rest = [own[-1] for place, own in sorted(by_place.items()) if place != latest.place]
     chosen = [(r, _is_beside(r, latest, since, content)) for r in rest]
     found += [Current(r) for r, beside in chosen if beside]
@@ -72,6 +87,14 @@ def _first_after(responses: Sequence[Response]) -> list[Current]:
         if response.time - first.time <= BURST:
             found.setdefault(response.place, response)
     return [Current(r, is_later=True) for r in found.values()]
+
+
+def _is_stale(latest: Response, responses: Sequence[Response], at: int, content: Content) -> bool:
+    """Whether what a resolver held had run out, and the next fetch did not bring the same."""
+    if latest.held_until is None or at < latest.held_until:
+        return False
+    after = min((r for r in responses if r.time > at), key=lambda r: r.time, default=None)
+    return after is None or content(after) != content(latest)
 
 
 def _since(own: Sequence[Response], content: Content) -> int:

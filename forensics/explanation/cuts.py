@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from forensics.explanation.chain import Cited, Link, ServerView, rank
-from forensics.explanation.current import Current, current
+from forensics.explanation.current import Current, accuses, current
 from forensics.explanation.denial import deniers_of, judge_denial, signer_of
 from forensics.explanation.records import (
     NOERROR,
@@ -165,18 +165,20 @@ def _judge(name: str, parent: Signer, chosen: Current) -> Cut:
     response = chosen.response
     how = tells(response, name)
     cited = (Cited(response, chosen.is_later),)
+    if chosen.is_stale:
+        sentence = f"What the resolver had held of a delegation to {name} had run out."
+        return Cut(UNKNOWN, _link(name, Status.INDETERMINATE, "ds-not-captured", cited, sentence))
     if how == "ds":
         cut = _judge_ds(name, parent, response, cited)
     elif how in {"denied", "referral", "name-error"}:
         cut = _judge_absence(name, parent, response, cited, how)
     else:
         return Cut(NO_CUT)
-    if cut.kind == BROKEN and response.is_doubtful and cut.link is not None:
-        sentence = (
-            f"What is known of a delegation to {name} came in a response that proves nothing."
-        )
-        return Cut(UNKNOWN, _link(name, Status.INDETERMINATE, "rrset-incomplete", cited, sentence))
-    return cut
+    if cut.kind != BROKEN or cut.link is None or accuses(chosen, parent.at, cut.link.reason):
+        return cut
+    sentence = f"{cut.link.sentence} Of the instant itself that tells nothing."
+    link = _link(name, Status.INDETERMINATE, "ds-not-captured", cited, sentence, kind=cut.link.kind)
+    return Cut(UNKNOWN, link)
 
 
 def _judge_ds(

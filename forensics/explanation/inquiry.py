@@ -20,7 +20,7 @@ from forensics.explanation.answer import (
     classify,
 )
 from forensics.explanation.chain import Cited, Judged, Link, ServerView, rank, worst
-from forensics.explanation.current import Current, current
+from forensics.explanation.current import Current, accuses, current
 from forensics.explanation.denial import judge_denial, signer_of
 from forensics.explanation.records import (
     TYPE_CNAME,
@@ -247,8 +247,24 @@ class Inquiry:
                 judged = self._unsigned(chosen, name, kind, "rrset")
         else:
             judged = self._negative(chosen, name, kind, answer.kind)
-        if judged.status == Status.BOGUS and response.is_doubtful and judged.links:
-            last = replace(judged.links[-1], status=Status.INDETERMINATE, reason="rrset-incomplete")
+        if chosen.is_stale and judged.status != Status.BOGUS:
+            link = Link(name, "rrset", Status.INDETERMINATE, "rrset-incomplete", name, kind,
+                        cited=(Cited(response),),
+                        sentence="The answer that the resolver had held had run out.")  # fmt: skip
+            judged = Judged(link.status, link.reason, (*judged.links, link))
+        last = judged.links[-1] if judged.links else None
+        if (
+            last is not None
+            and last.kind in {"rrset", "alias", "denial"}
+            and last.status == Status.BOGUS
+            and last.cited
+            and last.cited[0].response is response
+            and not accuses(chosen, self.at, last.reason)
+        ):
+            sentence = f"{last.sentence} Of the instant itself that tells nothing."
+            last = replace(
+                last, status=Status.INDETERMINATE, reason="rrset-incomplete", sentence=sentence
+            )
             judged = Judged(last.status, last.reason, (*judged.links[:-1], last))
         return _View(chosen, answer, judged)
 

@@ -20,7 +20,7 @@ def to_json(
     *,
     view: str,
     policy: str,
-    resolver: str | None,
+    resolvers: list[str],
     captures: dict[int, str],
 ) -> dict[str, Any]:
     """Return what `explain --json` prints.
@@ -37,7 +37,7 @@ def to_json(
         "type": type_text(conclusion.type),
         "at": rfc3339(at),
         "view": view,
-        "resolver": resolver,
+        "resolvers": resolvers,
         "policy": policy,
         "status": STATUSES[judged.status],
         "reason": judged.reason,

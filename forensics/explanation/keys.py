@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forensics.explanation.chain import Cited, Link, ServerView, rank
-from forensics.explanation.current import Current, current
+from forensics.explanation.current import Current, accuses, current
 from forensics.explanation.records import NOERROR, TYPE_CNAME, Response, RRset
 from forensics.explanation.signing import Checker, Tried
 from forensics.explanation.words import server_text, tags_text
@@ -135,7 +135,7 @@ def judge_keys(
     keys: dict[bytes, Key] = {}
     if status in {Status.SECURE, Status.VALID, Status.INDETERMINATE}:
         for c, (s, _, _, _) in counted:
-            shown = key_rrset(c.response, zone)
+            shown = None if c.is_stale else key_rrset(c.response, zone)
             if shown and rank(s) <= rank(status):
                 keys |= {rdata: Key(zone, rdata) for rdata in shown.rdatas if len(rdata) > 4}
     link = Link(
@@ -164,15 +164,14 @@ def _judge(
     checker: Checker,
     at: int,
 ) -> _Verdict:
-    """Judge one response; bogus by a doubtful one counts as incomplete."""
+    """Judge one response; where it may not accuse, nothing is known."""
+    if chosen.is_stale:
+        sentence = f"The keys of {zone} that the resolver had held had run out."
+        return Status.INDETERMINATE, "dnskey-not-captured", None, sentence
     verdict = _judge_response(zone, trusted, chosen.response, checker, at)
-    if verdict[0] == Status.BOGUS and chosen.response.is_doubtful:
-        return (
-            Status.INDETERMINATE,
-            "rrset-incomplete",
-            verdict[2],
-            f"The only key set of {zone} came in a response that proves nothing.",
-        )
+    if verdict[0] == Status.BOGUS and not accuses(chosen, at, verdict[1]):
+        sentence = f"{verdict[3]} Of the instant itself that tells nothing."
+        return Status.INDETERMINATE, "dnskey-not-captured", verdict[2], sentence
     return verdict
 
 

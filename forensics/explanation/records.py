@@ -147,6 +147,8 @@ class Response:
         is_doubtful: unsolicited, contested or cut: it never accuses.
         answers, authorities: record counts of the header.
         serial: SOA serial in the response, 0: none.
+        held_until: ns, when its TTL runs out in the cache of the resolver asked about; None: it is
+            no resolver's view.
         rrsets: of answer and authority.
     """
 
@@ -170,6 +172,7 @@ class Response:
     answers: int
     authorities: int
     serial: int = 0
+    held_until: int | None = None
     rrsets: tuple[RRset, ...] = field(default=(), compare=False)
 
     def sets(self, section: Section, kind: int | None = None) -> list[RRset]:

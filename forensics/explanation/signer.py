@@ -56,6 +56,10 @@ class Signer:
         tried = self.checker.best(rrset, self.zone, self.keys, self.at)
         if tried is None or tried.is_good:
             return tried
+        if tried.reason == "signature-not-yet-valid" and seen > self.at:
+            # Seen only later, and perhaps made later: it is judged by its own time.
+            then = self.checker.best(rrset, self.zone, self.keys, seen)
+            tried = replace(then, is_later=True, is_weak=True) if then else tried
         if tried.reason in {"dnskey-missing", "signature-invalid"} and seen < self.at:
             then = self.checker.best(rrset, self.zone, self._keys_at(seen), self.at)
             if then is not None and then.reason not in {"dnskey-missing", "signature-invalid"}:

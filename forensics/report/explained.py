@@ -61,7 +61,7 @@ def render_explained(told: _Row, *, colour: bool = False) -> str:
 
 def _view(told: _Row) -> str:
     if told["view"] == "resolver":
-        return f"as the resolver {told['resolver']} held it"
+        return f"as the resolver {', '.join(told['resolvers'])} held it"
     return "as it was published"
 
 
