@@ -7,7 +7,7 @@ unsigned one a proof that there is none, and what has neither is no cut, or was 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from forensics.explanation.chain import Cited, Link, ServerView, rank
@@ -21,7 +21,7 @@ from forensics.explanation.records import (
 )
 from forensics.explanation.signer import Signer
 from forensics.explanation.signing import Tried
-from forensics.explanation.words import server_text, tags_text
+from forensics.explanation.words import said, server_text, tags_text
 from forensics.knowledge import DelegationSigner, is_subdomain
 from forensics.validation.proof import Claim
 from forensics.vocabulary import NXDOMAIN, TYPE_DS, TYPE_NS, TYPE_SOA, Section, Status
@@ -132,8 +132,6 @@ def judge_cut(
     _, cut = max(counted, key=lambda item: rank(item[1].link.status) if item[1].link else -1)
     if cut.kind == UNKNOWN or cut.link is None or len(judged) == 1:
         return cut
-    from dataclasses import replace
-
     servers = tuple(
         ServerView(
             c.response,
@@ -166,7 +164,7 @@ def _judge(name: str, parent: Signer, chosen: Current) -> Cut:
     how = tells(response, name)
     cited = (Cited(response, chosen.is_later),)
     if chosen.is_stale:
-        sentence = f"What the resolver had held of a delegation to {name} had run out."
+        sentence = f"What the resolver had held of a delegation to {said(name)} had run out."
         return Cut(UNKNOWN, _link(name, Status.INDETERMINATE, "ds-not-captured", cited, sentence))
     if how == "ds":
         cut = _judge_ds(name, parent, response, cited)
@@ -193,18 +191,20 @@ def _judge_ds(
     named = tuple(sorted({(d.tag, d.algorithm) for d in delegation}))
     if not parent.keys:
         sentence = (
-            f"{server_text(response)} vouched for {tags_text(named)} of {name};"
-            f" the keys of {parent.zone} that sign this were not captured."
+            f"{server_text(response)} vouched for {tags_text(named)} of {said(name)};"
+            f" the keys of {said(parent.zone)} that sign this were not captured."
         )
         link = _link(name, Status.INDETERMINATE, "dnskey-not-captured", cited, sentence, named)
         return Cut(SIGNED, link, delegation, parent.zone)
     tried = parent.best(rrset, response.time)
     if tried is None:
-        sentence = f"{server_text(response)} served the DS records of {name} without a signature."
+        sentence = (
+            f"{server_text(response)} served the DS records of {said(name)} without a signature."
+        )
         return Cut(BROKEN, _link(name, Status.BOGUS, "rrsig-missing", cited, sentence, named))
     if not tried.is_good:
-        return _failed(name, tried, cited, f"over the DS records of {name}", named)
-    sentence = f"{parent.zone} vouches for {tags_text(named)} of {name}."
+        return _failed(name, tried, cited, f"over the DS records of {said(name)}", named)
+    sentence = f"{said(parent.zone)} vouches for {tags_text(named)} of {said(name)}."
     link = _link(name, Status.SECURE, "none", cited, sentence, named, tried.end)
     return Cut(SIGNED, link, delegation, parent.zone)
 
@@ -220,8 +220,8 @@ def _judge_absence(
         if not deniers_of(response):
             return Cut(UNKNOWN)
         sentence = (
-            f"{server_text(response)} denied that {name} has DS records; the keys of"
-            f" {parent.zone} that sign this were not captured."
+            f"{server_text(response)} denied that {said(name)} has DS records; the keys of"
+            f" {said(parent.zone)} that sign this were not captured."
         )
         return Cut(
             UNKNOWN, _link(name, Status.INDETERMINATE, "dnskey-not-captured", cited, sentence)
@@ -232,7 +232,8 @@ def _judge_absence(
     denied = judge_denial(response, claims, parent, with_soa=False)
     if denied.is_proven:
         sentence = (
-            f"{parent.zone} proves that {name} is delegated without DS records: it is unsigned."
+            f"{said(parent.zone)} proves that {said(name)} is delegated without DS records:"
+            " it is unsigned."
         )
         reason = denied.reason
         link = _link(
@@ -240,7 +241,9 @@ def _judge_absence(
         )
         return Cut(UNSIGNED, link, signer=parent.zone)
     if denied.tried is not None:
-        return _failed(name, denied.tried, cited, f"over the denial of DS records at {name}", ())
+        return _failed(
+            name, denied.tried, cited, f"over the denial of DS records at {said(name)}", ()
+        )
     if how == "denied":
         other = judge_denial(
             response, [(Claim.NO_DATA, name, TYPE_DS, None)], parent, with_soa=False
@@ -269,7 +272,7 @@ def _judge_name_error(
             return Cut(UNSIGNED, link, signer=parent.zone)
         return Cut(NO_CUT)
     if denied.tried is not None:
-        return _failed(name, denied.tried, cited, f"over the denial of {name}", ())
+        return _failed(name, denied.tried, cited, f"over the denial of {said(name)}", ())
     return Cut(
         BROKEN, _link(name, Status.BOGUS, denied.reason, cited, denied.sentence, kind="denial")
     )
@@ -283,7 +286,8 @@ def _failed(
     sentence = f"The signature of key {tried.signature.tag} {what} does not stand."
     keys = ((tried.signature.tag, tried.signature.algorithm),)
     kind = "ds" if named else "denial"
-    return Cut(BROKEN, _link(name, status, tried.reason, cited, sentence, keys, kind=kind))
+    link = _link(name, status, tried.reason, cited, sentence, keys, kind=kind)
+    return Cut(BROKEN, replace(link, is_weak=tried.is_weak))
 
 
 def _link(

@@ -13,6 +13,7 @@ from typing import Final
 from forensics.explanation.records import Response, RRset
 from forensics.explanation.signer import Signer
 from forensics.explanation.signing import Tried
+from forensics.explanation.words import said
 from forensics.knowledge import wire_name
 from forensics.validation.proof import Claim, Denier, prove
 from forensics.vocabulary import TYPE_NSEC, TYPE_NSEC3, TYPE_SOA, Section, Status
@@ -88,12 +89,14 @@ def judge_denial(
     for rrset in wanted:
         tried = signer.best(rrset, response.time)
         if tried is None:
-            sentence = f"A record that the denial of {zone} rests on came without a signature."
+            sentence = (
+                f"A record that the denial of {said(zone)} rests on came without a signature."
+            )
             return Denied(Status.BOGUS, "rrsig-missing", sentence)
         if not tried.is_good:
             status = Status.INDETERMINATE if tried.reason == "limit-reached" else Status.BOGUS
             sentence = (
-                f"The denial of {zone} is signed with key {tried.signature.tag}, and that"
+                f"The denial of {said(zone)} is signed with key {tried.signature.tag}, and that"
                 f" signature does not stand."
             )
             return Denied(status, tried.reason, sentence, tried)

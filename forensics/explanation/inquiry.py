@@ -32,7 +32,7 @@ from forensics.explanation.signer import Signer
 from forensics.explanation.signing import Tried
 from forensics.explanation.store import Captured
 from forensics.explanation.walk import Standing, Walk
-from forensics.explanation.words import server_text, type_text
+from forensics.explanation.words import said, server_text, type_text
 from forensics.knowledge import is_subdomain
 from forensics.limits import ALIASES
 from forensics.validation.proof import Claim
@@ -105,7 +105,7 @@ class Inquiry:
         if (name, kind) in self._asked or depth > ALIASES:
             loops = (name, kind) in self._asked
             sentence = (
-                f"The aliases come back to {name}: they lead nowhere."
+                f"The aliases come back to {said(name)}: they lead nowhere."
                 if loops
                 else f"More than {ALIASES} aliases: resolvers stop here."
             )
@@ -219,9 +219,9 @@ class Inquiry:
             return Conclusion(name, kind, judged, response=last)
         referred = any(classify(r, name, kind).kind == REFERRAL for r in tries)
         sentence = (
-            f"Of {name} {type_text(kind)} only referrals were captured, no answer."
+            f"Of {said(name)} {type_text(kind)} only referrals were captured, no answer."
             if referred
-            else f"No answer to {name} {type_text(kind)} was captured."
+            else f"No answer to {said(name)} {type_text(kind)} was captured."
         )
         link = Link(standing.zone, "rrset", Status.INDETERMINATE, "rrset-incomplete", name, kind,
                     sentence=sentence)  # fmt: skip
@@ -286,7 +286,9 @@ class Inquiry:
         assert tried is not None
         link = replace(link, keys=((tried.signature.tag, tried.signature.algorithm),))
         if not tried.is_good:
-            return _joined(standing, _bad(link, tried, f"over {name} {type_text(rrset.type)}"))
+            return _joined(
+                standing, _bad(link, tried, f"over {said(name)} {type_text(rrset.type)}")
+            )
         status = Status.VALID if tried.is_weak else standing.status
         link = replace(
             link,
@@ -339,6 +341,7 @@ class Inquiry:
             (Cited(chosen.response, chosen.is_later),),
             denied.sentence,
             denied.until,
+            is_weak=denied.is_weak or bool(denied.tried and denied.tried.is_weak),
         )
 
     def _negative(self, chosen: Current, name: str, kind: int, how: str) -> Judged:
@@ -374,28 +377,30 @@ class Inquiry:
         if standing.is_end:
             return _ended(standing, link)
         if not response.has_dnssec:
-            sentence = f"{name} {type_text(kind)} was only asked for without signatures."
+            sentence = f"{said(name)} {type_text(kind)} was only asked for without signatures."
             return _open(standing, link, "rrset-incomplete", sentence)
         if kind == TYPE_RRSIG:
             sentence = "Signatures themselves are not signed: nothing validates them."
             return _open(standing, link, "rrset-incomplete", sentence)
         if standing.status != Status.SECURE:
             reason = "ds-not-captured" if standing.signer.keys else "dnskey-not-captured"
-            sentence = f"It came without a signature, and whether {standing.zone} is to sign it"
+            sentence = (
+                f"It came without a signature, and whether {said(standing.zone)} is to sign it"
+            )
             return _open(standing, link, reason, f"{sentence} was not captured.")
         if not self._is_zone_of(standing, response, name):
             below = standing.unknown[0]
             sentence = (
-                f"It came without a signature, and whether {below} is a zone of its own without"
-                " signatures was not captured."
+                f"It came without a signature, and whether {said(below)} is a zone of its own"
+                " without signatures was not captured."
             )
             return _open(standing, link, "ds-not-captured", sentence)
         if link_kind == "denial" and not response.sets(Section.AUTHORITY, TYPE_SOA):
             reason = "denial-missing"
-            sentence = f"{server_text(response)} denied {name} without any proof."
+            sentence = f"{server_text(response)} denied {said(name)} without any proof."
         else:
             reason = "rrsig-missing"
-            sentence = f"{server_text(response)} answered for {name} without a signature."
+            sentence = f"{server_text(response)} answered for {said(name)} without a signature."
         broken = replace(link, status=Status.BOGUS, reason=reason, sentence=sentence)
         return _joined(standing, broken)
 
@@ -445,7 +450,7 @@ def _ended(standing: Standing, link: Link) -> Judged:
 
 
 def _without_keys(standing: Standing, link: Link) -> Judged:
-    sentence = f"The keys of {standing.zone} were not captured."
+    sentence = f"The keys of {said(standing.zone)} were not captured."
     return _open(standing, link, "dnskey-not-captured", sentence)
 
 
@@ -465,12 +470,14 @@ def _bad(link: Link, tried: Tried, what: str) -> Link:
         "signature-expired": f"The signature of key {tag} {what} had run out.",
         "signature-not-yet-valid": f"The signature of key {tag} {what} was dated in the future.",
     }.get(tried.reason, f"The signature of key {tag} {what} does not stand.")
+    if tried.is_weak:
+        sentence += " The zone has signed again since, and this was not seen again."
     return replace(link, status=status, reason=tried.reason, sentence=sentence, until=tried.end,
                    is_weak=tried.is_weak)  # fmt: skip
 
 
 def _good_sentence(name: str, kind: int, tried: Tried) -> str:
-    sentence = f"{name} {type_text(kind)} is signed by key {tried.signature.tag}."
+    sentence = f"{said(name)} {type_text(kind)} is signed by key {tried.signature.tag}."
     if tried.is_aged:
         return f"{sentence[:-1]}, by what the zone did when it was last seen."
     if tried.is_later:

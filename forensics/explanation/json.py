@@ -7,7 +7,7 @@ from typing import Any
 
 from forensics.explanation.chain import Cited, Link, ServerView
 from forensics.explanation.inquiry import Conclusion
-from forensics.explanation.words import rcode_text, type_text
+from forensics.explanation.words import rcode_text, said, type_text
 from forensics.limits import SECOND
 from forensics.vocabulary import REASON_CODE, REASONS, SERVFAIL, STATUSES, Status
 
@@ -56,7 +56,7 @@ def to_json(
 def sentence(conclusion: Conclusion) -> str:
     """Say in plain words what was concluded."""
     judged = conclusion.judged
-    what = f"{conclusion.name} {type_text(conclusion.type)}"
+    what = f"{said(conclusion.name)} {type_text(conclusion.type)}"
     broken = next(
         (k for k in judged.links if k.status == judged.status and k.reason == judged.reason), None
     )
@@ -71,7 +71,7 @@ def sentence(conclusion: Conclusion) -> str:
         return f"A validating resolver would have accepted {what} without validation."
     why = ""
     if broken is not None:
-        why = f" {REASONS[REASON_CODE[judged.reason]].sentence.format(zone=broken.zone)}"
+        why = f" {REASONS[REASON_CODE[judged.reason]].sentence.format(zone=said(broken.zone))}"
     if judged.status == Status.BOGUS:
         return f"A validating resolver would have refused {what} (SERVFAIL).{why}"
     return f"What was captured does not tell whether {what} would have been accepted.{why}"
@@ -90,9 +90,14 @@ def _link(link: Link, at: int, captures: dict[int, str]) -> dict[str, Any]:
         "sightings": [_cited(cited, at, captures) for cited in link.cited],
         "valid_until": None if link.until is None else rfc3339(link.until),
         "confidence": "weak" if link.is_weak else "strong",
-        "sentence": link.sentence,
+        "sentence": _begun(link.sentence),
         "servers": [_server(server, captures) for server in link.servers],
     }
+
+
+def _begun(text: str) -> str:
+    """Begin a sentence that starts with `the root`; a domain name keeps its letters."""
+    return f"The {text[4:]}" if text.startswith("the ") else text
 
 
 def _cited(cited: Cited, at: int, captures: dict[int, str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from forensics.explanation.chain import Cited, Link, ServerView, rank
 from forensics.explanation.current import Current, accuses, current
 from forensics.explanation.records import NOERROR, TYPE_CNAME, Response, RRset
 from forensics.explanation.signing import Checker, Tried
-from forensics.explanation.words import server_text, tags_text
+from forensics.explanation.words import said, server_text, tags_text
 from forensics.knowledge import DIGESTS, DelegationSigner, Key, wire_name
 from forensics.limits import SECOND
 from forensics.vocabulary import NXDOMAIN, TYPE_DNSKEY, Section, Status
@@ -109,9 +109,9 @@ def judge_keys(
         if not trusted:
             named = tuple(sorted({(d.tag, d.algorithm) for d in delegation}))
             sentence = (
-                f"No DS record of {zone} has an algorithm that validators supported then."
+                f"No DS record of {said(zone)} has an algorithm that validators supported then."
                 if why == "algorithm-unsupported"
-                else f"No DS record of {zone} has a digest that validators support."
+                else f"No DS record of {said(zone)} has a digest that validators support."
             )
             return KeySet(
                 Link(zone, "dnskey", Status.INSECURE, why, zone, TYPE_DNSKEY, named,
@@ -166,7 +166,7 @@ def _judge(
 ) -> _Verdict:
     """Judge one response; where it may not accuse, nothing is known."""
     if chosen.is_stale:
-        sentence = f"The keys of {zone} that the resolver had held had run out."
+        sentence = f"The keys of {said(zone)} that the resolver had held had run out."
         return Status.INDETERMINATE, "dnskey-not-captured", None, sentence
     verdict = _judge_response(zone, trusted, chosen.response, checker, at)
     if verdict[0] == Status.BOGUS and not accuses(chosen, at, verdict[1]):
@@ -188,11 +188,11 @@ def _judge_response(
         if trusted is None:
             return (
                 Status.INDETERMINATE, "ds-not-captured", None,
-                f"{where} answered that {zone} has no keys.",
+                f"{where} answered that {said(zone)} has no keys.",
             )  # fmt: skip
         return (
             Status.BOGUS, "dnskey-absent", None,
-            f"{where} answered that {zone} has no keys, though its parent vouches for some.",
+            f"{where} answered that {said(zone)} has no keys, though its parent vouches for some.",
         )  # fmt: skip
     keys = [Key(zone, rdata) for rdata in rrset.rdatas if len(rdata) > 4]
     if trusted is None:
@@ -200,7 +200,7 @@ def _judge_response(
     matched = [k for k in keys if not k.is_revoked and any(k.matches(d) for d in trusted)]
     if not matched:
         if any(_matches_but_for_flag(k, d) for k in keys for d in trusted):
-            sentence = f"The key of {zone} that is vouched for lacks the Zone Key bit."
+            sentence = f"The key of {said(zone)} that is vouched for lacks the Zone Key bit."
             return Status.BOGUS, "zone-key-bit-unset", None, sentence
         wanted = tags_text((d.tag, d.algorithm) for d in trusted)
         shown = tags_text((k.tag, k.algorithm) for k in keys)
@@ -212,14 +212,14 @@ def _judge_response(
         if not response.has_dnssec:
             return (
                 Status.INDETERMINATE, "rrset-incomplete", None,
-                f"The keys of {zone} were asked for without signatures.",
+                f"The keys of {said(zone)} were asked for without signatures.",
             )  # fmt: skip
-        sentence = f"{where} served the keys of {zone} without any signature."
+        sentence = f"{where} served the keys of {said(zone)} without any signature."
         return Status.BOGUS, "rrsig-missing", None, sentence
     tried = checker.best(rrset, zone, matched, at)
     if tried is not None and tried.is_good:
         sentence = (
-            f"Key {tried.signature.tag}, vouched for from above, signs the key set of {zone}."
+            f"Key {tried.signature.tag}, vouched for from above, signs the key set of {said(zone)}."
         )
         return Status.SECURE, "none", tried, sentence
     attempts = [checker.attempt(s, zone, matched, at) for s in rrset.signatures]
@@ -228,10 +228,10 @@ def _judge_response(
         names = tags_text((k.tag, k.algorithm) for k in matched)
         return (
             Status.BOGUS, "dnskey-unsigned-by-ds-key", None,
-            f"The key set of {zone} is not signed by {names}, which the parent vouches for.",
+            f"The key set of {said(zone)} is not signed by {names}, which the parent vouches for.",
         )  # fmt: skip
     status = Status.INDETERMINATE if tried.reason == "limit-reached" else Status.BOGUS
-    sentence = f"The signature of key {tried.signature.tag} over the key set of {zone} fails."
+    sentence = f"The signature of key {tried.signature.tag} over the key set of {said(zone)} fails."
     return status, tried.reason, tried, sentence
 
 
@@ -245,20 +245,20 @@ def _judge_alone(
 ) -> _Verdict:
     """Judge a key set whose DS was not captured: by its own signatures."""
     if not rrset.signatures:
-        sentence = f"{server_text(response)} served the keys of {zone} without a signature."
+        sentence = f"{server_text(response)} served the keys of {said(zone)} without a signature."
         return Status.INDETERMINATE, "ds-not-captured", None, sentence
     tried = checker.best(rrset, zone, keys, at)
     assert tried is not None
     if tried.is_good:
         sentence = (
-            f"The key set of {zone} is signed by its own key {tried.signature.tag};"
+            f"The key set of {said(zone)} is signed by its own key {tried.signature.tag};"
             " what vouches for it was not captured."
         )
         return Status.VALID, "none", tried, sentence
     if tried.reason in {"algorithm-incomplete", "limit-reached"}:
-        sentence = f"The signatures over the key set of {zone} cannot be checked."
+        sentence = f"The signatures over the key set of {said(zone)} cannot be checked."
         return Status.INDETERMINATE, "ds-not-captured", tried, sentence
-    sentence = f"The signature of key {tried.signature.tag} over the key set of {zone} fails."
+    sentence = f"The signature of key {tried.signature.tag} over the key set of {said(zone)} fails."
     return Status.BOGUS, tried.reason, tried, sentence
 
 
@@ -301,8 +301,8 @@ def _unobtainable(zone: str, failed: Sequence[Response]) -> KeySet:
     servers = sorted({r.server for r in failed})
     last = max(failed, key=lambda r: r.time)
     sentence = (
-        f"The keys of {zone} were asked for {len(failed)} times at {len(servers)} servers, and"
-        " no answer was captured."
+        f"The keys of {said(zone)} were asked for {len(failed)} times at {len(servers)} servers,"
+        " and no answer was captured."
     )
     link = Link(
         zone, "dnskey", Status.BOGUS, "dnskey-unobtainable", zone, TYPE_DNSKEY,
@@ -314,6 +314,6 @@ def _unobtainable(zone: str, failed: Sequence[Response]) -> KeySet:
 def _not_captured(zone: str) -> KeySet:
     link = Link(
         zone, "dnskey", Status.INDETERMINATE, "dnskey-not-captured", zone, TYPE_DNSKEY,
-        sentence=f"No DNSKEY RRset of {zone} was captured.",
+        sentence=f"No DNSKEY RRset of {said(zone)} was captured.",
     )  # fmt: skip
     return KeySet(link)

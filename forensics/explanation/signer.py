@@ -64,11 +64,26 @@ class Signer:
             then = self.checker.best(rrset, self.zone, self._keys_at(seen), self.at)
             if then is not None and then.reason not in {"dnskey-missing", "signature-invalid"}:
                 tried = replace(then, is_aged=True)
-        if tried.reason == "dnskey-missing":
+        if tried.reason == "dnskey-missing" and not self._is_held():
             tried = self._with_later_key(rrset, seen, tried)
         if tried.reason == "signature-expired" and seen < tried.end <= self.at:
             tried = self._if_not_signed_again(tried)
+        if not tried.is_good and self.at - seen > BURST and self._has_gone_on(tried, seen):
+            return replace(tried, is_weak=True)
         return tried
+
+    def _has_gone_on(self, tried: Tried, seen: int) -> bool:
+        """Whether the zone has signed again since an RRset was seen, which was not seen again."""
+        return self.sightings is not None and self.sightings.is_signed_again(
+            self.zone, tried.signature.inception, seen + 1
+        )
+
+    def _is_held(self) -> bool:
+        """Whether a resolver held a key set within its TTL: then what that lacks is missing."""
+        return any(
+            r.time <= self.at < (r.held_until or 0) and key_rrset(r, self.zone)
+            for r in self.responses
+        )
 
     def _keys_at(self, time: int) -> tuple[Key, ...]:
         """Return the keys of the sets that were served at another time."""

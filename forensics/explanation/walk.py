@@ -16,6 +16,7 @@ from forensics.explanation.records import Response
 from forensics.explanation.signer import Signer
 from forensics.explanation.signing import Checker
 from forensics.explanation.store import Captured, Store
+from forensics.explanation.words import said
 from forensics.knowledge import Anchor, DelegationSigner, Key, ancestors, is_subdomain, labels
 from forensics.limits import CHAIN_DEPTH
 from forensics.vocabulary import TYPE_DNSKEY, TYPE_DS, TYPE_NSEC, TYPE_NSEC3, Status
@@ -115,16 +116,16 @@ class Walk:
         named = tuple(sorted({(a.tag, a.algorithm) for a in held}))
         start = Standing(zone, Status.SECURE, "none", self._signer(zone, ()))
         if not held:
-            sentence = f"No trust anchor for {zone} was given."
+            sentence = f"No trust anchor for {said(zone)} was given."
         elif shown and not any(key.matches(anchor) for key in shown for anchor in own):
             sentence = (
-                f"The captured keys of {zone} match no trust anchor: nothing below can be called"
-                " secure. Give its own with --trust-anchor."
+                f"The captured keys of {said(zone)} match no trust anchor: nothing below can be"
+                " called secure. Give its own with --trust-anchor."
             )
         else:
             source = "built in" if held[0].source == "built-in" else "given"
             link = Link(zone, "anchor", Status.SECURE, "none", zone, TYPE_DS, named,
-                        sentence=f"A trust anchor for {zone} is {source}.")  # fmt: skip
+                        sentence=f"A trust anchor for {said(zone)} is {source}.")  # fmt: skip
             delegation = [
                 DelegationSigner(a.tag, a.algorithm, a.digest_type, a.digest) for a in held
             ]
@@ -203,7 +204,7 @@ class Walk:
             status = Status.VALID
             if not is_told:
                 reason = "ds-not-captured"
-                sentence = f"What the parent of {zone} says of its keys was not captured."
+                sentence = f"What the parent of {said(zone)} says of its keys was not captured."
                 links = (
                     *links,
                     Link(zone, "ds", Status.INDETERMINATE, reason, zone, TYPE_DS,

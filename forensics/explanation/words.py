@@ -13,6 +13,11 @@ _TYPES = {
 }  # fmt: skip
 
 
+def said(name: str) -> str:
+    """Write a name within a sentence: without its final dot, and the root in letters."""
+    return "the root" if name == "." else name.removesuffix(".")
+
+
 def type_text(kind: int) -> str:
     """Return a type's mnemonic, `TYPE123` where it has none (RFC 3597 5)."""
     if kind in _TYPES:
