@@ -214,6 +214,10 @@ KEY_EXCHANGES: Final = 2**17
 """Answers without keys, and failed attempts to fetch keys, that are held: resolvers of a whole
 country ask for one zone's keys that often in a day. About 300 octets each."""
 
+STEP_SIGHTINGS: Final = 2**16
+"""Sightings of data that caches with an older key set would refuse which are told: the first of
+them give the bracket, and each holds some 400 octets."""
+
 CHAIN_DEPTH: Final = 32
 """Zones between a name and the root that a chain is followed through. 127 labels are possible;
 the deepest honest signed chains (ip6.arpa) have fewer than 20 cuts."""

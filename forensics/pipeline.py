@@ -326,6 +326,7 @@ def _report(
         anchors,
         POLICIES[options.policy],
         keyless=keyless,
+        sightings=sightings,
     )
     subjects = judgement.subjects
     for name, table in (("checks", judgement.checks), ("verdicts", judgement.verdicts)):
@@ -341,7 +342,8 @@ def _report(
             ),
             keys=keys,
             checks=judgement.checks,
-            verdicts=judgement.verdicts,
+            verdicts=_of_one_view(judgement.verdicts),
+            caches=subjects.caches if subjects else {},
             transactions=transactions,
             sightings=(
                 (lambda: chain(sightings(), subjects.sightings.to_batches()))
@@ -406,6 +408,15 @@ def _logs(
     for row in held["logs"]:
         row["sha256"] = digests[row["path"]]
     return held, unread
+
+
+def _of_one_view(verdicts: Any) -> Any:
+    """The verdicts of all views as the timeline reads them: no subject has rows of two views."""
+    import pyarrow as pa
+
+    at = verdicts.schema.get_field_index("view")
+    view = pa.repeat(pa.scalar("published"), verdicts.num_rows)
+    return verdicts.set_column(at, verdicts.schema.field(at), view)
 
 
 def _effort(tables: Path, progress: Progress | None) -> Any:

@@ -61,6 +61,8 @@ class Evidence:
             `sentence` (`private-root`).
         weigh: holds the resolvers' words against the incidents (testimony.responses.weigh);
             None: agreement stays empty.
+        caches: by subject of the resolver view, `begin`, `until` and `ttl` in ns: a cache filled
+            before `begin` refuses the data until `until`.
         effort: what the recovery of RSA keys may cost, and what an earlier run found.
     """
 
@@ -76,6 +78,7 @@ class Evidence:
     judge: Judge | None = None
     notes: Sequence[Mapping[str, Any]] = ()
     weigh: Callable[[Iterator[Any], Sequence[Mapping[str, Any]]], dict[str, Any]] | None = None
+    caches: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
     effort: Effort = field(default_factory=Effort)
 
 

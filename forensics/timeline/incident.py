@@ -133,11 +133,40 @@ def complete(
         "evidence": _evidence(begun, earliest, impact, places, paths),
         "strata": _strata(begun, places, paths),
     }
+    _of_caches(incident, begun, evidence)
     incident["sentence"] = sentence(incident, brackets)
     quoted = _quote(begun, evidence, catalog, impact, paths)
     if quoted is not None:
         incident["quote"] = quoted
     return incident
+
+
+def _of_caches(incident: dict[str, Any], begun: Draft, evidence: Evidence) -> None:
+    """Say of data that only caches with older keys or DS refuse what that means; in place."""
+    shown = {
+        moment.signature
+        for spell in begun.case.episode.spells
+        for moment in (spell.first, spell.last)
+    }
+    if not shown or not shown <= evidence.caches.keys():
+        return
+    told = [evidence.caches[signature] for signature in sorted(shown)]
+    begin = min(row["begin"] for row in told)
+    until = max(row["until"] for row in told)
+    ttl = max(row["ttl"] for row in told) // limits.SECOND
+    incident["view"], incident["severity"] = "resolver", "partial"
+    incident["caches"] = {
+        "filled_before": rfc3339(begin),
+        "refuse_until": rfc3339(until),
+        "ttl": ttl,
+        "sentence": (
+            f"A cache filled before {rfc3339(begin)[:19]}Z would refuse this until "
+            f"{rfc3339(until)[:19]}Z (TTL {ttl} s); one filled later accepts it."
+        ),
+    }
+    figures = {"ttl": ttl, "servers": len({stratum.place for stratum in begun.strata})}
+    kept = [row for row in incident["patterns"] if row["kind"] != "every-server"]
+    incident["patterns"] = [{"kind": "keys-out-of-step", "figures": figures}, *kept]
 
 
 def _quote(

@@ -53,6 +53,15 @@ def sentence(incident: dict[str, Any], brackets: Brackets) -> str:
     """
     zone = incident["zone"]
     named = "the root zone" if zone == "." else zone
+    if "caches" in incident:
+        changed = "DS" if incident["reason"] == "dnskey-unsigned-by-ds-key" else "keys"
+        servers = sum(1 for row in incident["servers"] if row["bad"])
+        head = (
+            f"{named} changed its {changed} faster than caches could follow: what "
+            f"{counted(servers, 'name server')} served was right by the new ones alone."
+        )
+        parts = [head[:1].upper() + head[1:] if zone == "." else head, _began(brackets)]
+        return " ".join([*parts, incident["caches"]["sentence"], _whom(incident)]).strip()
     what = _in_resolvers(incident, named)
     if what is None:
         reason = vocabulary.REASONS[vocabulary.REASON_CODE[incident["reason"]]]

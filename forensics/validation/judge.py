@@ -6,7 +6,7 @@ each place (`published`, `chain`); arrays then cut it at each signature's own va
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -19,8 +19,9 @@ from forensics.validation.checks import Checked, check
 from forensics.validation.clock import clock_notes
 from forensics.validation.intervals import write
 from forensics.validation.keyless import Keyless
+from forensics.validation.outofstep import refused
 from forensics.validation.policy import POLICIES, Policy
-from forensics.validation.subjects import Subjects, judge_keyless
+from forensics.validation.subjects import Subjects, judge_subjects
 from forensics.validation.validity import validity
 
 
@@ -50,6 +51,7 @@ def judge(
     policy: Policy = POLICIES["strict"],
     window: tuple[int, int] | None = None,
     keyless: Keyless | None = None,
+    sightings: Callable[[], Iterator[Any]] | None = None,
 ) -> Judgement:
     """Judge every signature at every place and time that it was seen at.
 
@@ -62,6 +64,7 @@ def judge(
         policy: what the validator accepts; `strict` judges evidence.
         window: ns, (first, last): the time of the capture; None: that of the sightings.
         keyless: answers to key queries that held no keys.
+        sightings: gives schemas.SIGHTINGS as record batches; None: caches are not spoken of.
     """
     import pyarrow as pa
 
@@ -122,9 +125,11 @@ def judge(
         Note("limit", name, sentence=f"More signatures and keys of {name} fit than are tried.")
         for name in skipped
     ]
-    if keyless is None or not (keyless.absences or keyless.failures or keyless.is_cut):
+    stale = refused(bench, sightings) if sightings is not None else []
+    keyless = keyless or Keyless()
+    if not (keyless.absences or keyless.failures or keyless.is_cut or stale):
         return Judgement(checked.table, verdicts, notes)
-    subjects = judge_keyless(keyless, bench.chain, _following(signatures))
+    subjects = judge_subjects(keyless, stale, bench.chain, _following(signatures))
     verdicts = pa.concat_tables([verdicts, subjects.verdicts]).combine_chunks()
     return Judgement(checked.table, verdicts, [*notes, *subjects.notes], subjects)
 

@@ -8,13 +8,14 @@ verdicts over them. So a zone's answers without keys and its DNSKEY RRsets share
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from forensics import schemas
 from forensics.knowledge import Note
 from forensics.validation.chain import Chain
 from forensics.validation.keyless import Failure, Keyless
+from forensics.validation.outofstep import Refused
 from forensics.validation.steps import at
 from forensics.vocabulary import STATUSES, TYPE_DNSKEY, Section, SightingFlag, Status
 
@@ -26,12 +27,15 @@ class Subjects:
     Attributes:
         signatures, sightings, verdicts: of the schemas of these names.
         notes: what the report must say besides.
+        caches: by subject of the resolver view: `begin` and `until` (ns) and `ttl` (ns): a cache
+            filled before `begin` would refuse it until `until`.
     """
 
     signatures: Any
     sightings: Any
     verdicts: Any
     notes: tuple[Note, ...] = ()
+    caches: dict[int, dict[str, int]] = field(default_factory=dict)
 
 
 class _Event(NamedTuple):
@@ -45,17 +49,29 @@ class _Event(NamedTuple):
     status: Status
     weak: bool
     broken: str
+    owner: str
+    type: int = TYPE_DNSKEY
+    view: str = "published"
 
 
-def judge_keyless(found: Keyless, chain: Chain, first: int) -> Subjects:
-    """Judge the answers without keys.
+def judge_subjects(
+    found: Keyless, refused: Sequence[Refused], chain: Chain, first: int
+) -> Subjects:
+    """Judge the answers without keys, and what caches with older keys would refuse.
 
     Args:
         found: what was asked for and not shown.
+        refused: sightings that are bogus in the resolver view alone.
         chain: the links of all zones.
         first: number of the first subject.
     """
-    events = []
+    events = [
+        _Event(
+            r.zone, r.reason, r.place, r.time, r.capture, r.frame, r.transaction,
+            Status.BOGUS, False, r.zone, r.owner, r.type, "resolver",
+        )
+        for r in refused
+    ]  # fmt: skip
     for row in found.absences:
         if row.type != TYPE_DNSKEY or row.place < 0:
             continue
@@ -68,7 +84,7 @@ def judge_keyless(found: Keyless, chain: Chain, first: int) -> Subjects:
         events.append(
             _Event(
                 row.zone, reason, row.place, row.time, row.capture, row.frame, row.transaction,
-                status, link.weak, link.zone or row.zone,
+                status, link.weak, link.zone or row.zone, row.zone,
             )
         )  # fmt: skip
     blamed = []
@@ -76,7 +92,7 @@ def judge_keyless(found: Keyless, chain: Chain, first: int) -> Subjects:
         told = [
             _Event(
                 a.zone, "dnskey-unobtainable", a.place, a.time, a.capture, a.frame, a.transaction,
-                Status.BOGUS, failure.weak, a.zone,
+                Status.BOGUS, failure.weak, a.zone, a.zone,
             )
             for a in failure.attempts
             if a.place >= 0 and chain.in_force(a.zone, a.time)
@@ -88,7 +104,15 @@ def judge_keyless(found: Keyless, chain: Chain, first: int) -> Subjects:
     if found.is_cut:
         sentence = "There were more queries for keys than are looked at."
         notes.append(Note("limit", ".", sentence=sentence))
-    return _tables(events, first, tuple(notes))
+    made, number = _tables(events, first, tuple(notes))
+    caches: dict[int, dict[str, int]] = {}
+    for seen in refused:
+        held = caches.setdefault(
+            number["resolver", seen.zone, seen.owner, seen.type],
+            {"begin": seen.begin, "until": seen.until, "ttl": seen.ttl},
+        )
+        held["until"] = max(held["until"], seen.until)
+    return replace(made, caches=caches)
 
 
 def _zones(failures: Sequence[Failure]) -> list[str]:
@@ -122,19 +146,29 @@ def _note(zone: str, failures: Sequence[Failure]) -> Note:
     )
 
 
-def _tables(events: list[_Event], first: int, notes: tuple[Note, ...]) -> Subjects:
+_Subject = tuple[str, str, str, int]
+"""View, zone, owner and type: what makes a subject."""
+
+
+def _subject(event: _Event) -> _Subject:
+    return event.view, event.zone, event.owner, event.type
+
+
+def _tables(
+    events: list[_Event], first: int, notes: tuple[Note, ...]
+) -> tuple[Subjects, dict[_Subject, int]]:
     import pyarrow as pa
 
-    events = sorted(events, key=lambda e: (e.zone, e.place, e.time, e.frame))
-    zones = sorted({event.zone for event in events})
-    number = {zone: first + index for index, zone in enumerate(zones)}
+    events = sorted(events, key=lambda e: (_subject(e), e.place, e.time, e.frame))
+    subjects = sorted({_subject(event) for event in events})
+    number = {subject: first + index for index, subject in enumerate(subjects)}
     signatures = [
         {
-            "signature": number[zone],
-            "signature_id": f"dnskey:{zone}",
-            "owner": zone,
-            "type": TYPE_DNSKEY,
-            "signer": zone,
+            "signature": number[subject],
+            "signature_id": ":".join(map(str, subject)),
+            "owner": subject[2],
+            "type": subject[3],
+            "signer": subject[1],
             "key_tag": 0,
             "algorithm": 0,
             "labels": 0,
@@ -147,18 +181,19 @@ def _tables(events: list[_Event], first: int, notes: tuple[Note, ...]) -> Subjec
             "octets": b"",
             "problem": None,
         }
-        for zone in zones
+        for subject in subjects
     ]
     flags = int(SightingFlag.AA | SightingFlag.AUTHORITY | SightingFlag.DO_KNOWN)
     sightings = [
         {
-            "signature": number[e.zone],
+            "signature": number[_subject(e)],
             "transaction": e.transaction,
             "time": e.time,
             "capture": e.capture,
             "frame": e.frame,
             "place": e.place,
-            "section": int(Section.ANSWER),
+            # Apart from the response's own RRsets, which are good: none saves the other.
+            "section": int(Section.ADDITIONAL if e.view == "resolver" else Section.ANSWER),
             "ttl": 0,
             "flags": flags,
             "serial": 0,
@@ -169,14 +204,14 @@ def _tables(events: list[_Event], first: int, notes: tuple[Note, ...]) -> Subjec
     for event in events:
         if verdicts and (
             (verdicts[-1]["signature"], verdicts[-1]["place"], verdicts[-1]["start"])
-            == (number[event.zone], event.place, event.time)
+            == (number[_subject(event)], event.place, event.time)
         ):
             continue
         verdicts.append(
             {
-                "signature": number[event.zone],
+                "signature": number[_subject(event)],
                 "place": event.place,
-                "view": "published",
+                "view": event.view,
                 "start": event.time,
                 "end": event.time + 1,
                 "status": STATUSES[event.status],
@@ -187,9 +222,10 @@ def _tables(events: list[_Event], first: int, notes: tuple[Note, ...]) -> Subjec
                 "later": False,
             }
         )
-    return Subjects(
+    made = Subjects(
         pa.Table.from_pylist(signatures, schema=schemas.SIGNATURES),
         pa.Table.from_pylist(sightings, schema=schemas.SIGHTINGS),
         pa.Table.from_pylist(verdicts, schema=schemas.VERDICTS),
         notes,
     )
+    return made, number
