@@ -162,6 +162,8 @@ def _serials(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int,
         hit = np.flatnonzero(
             mine[column["signature"].to_numpy()] & (serial > 0) & np.isin(place, wanted)
         )
+        if not len(hit):
+            continue
         order = hit[np.lexsort((time[hit], serial[hit], place[hit]))]
         edge = np.ones(len(order), bool)
         same = (np.diff(place[order]) == 0) & (np.diff(serial[order]) == 0)
