@@ -99,6 +99,7 @@ def ingest(
         ValueError: one of servers or resolvers is no address.
     """
     from forensics.capture.facts import captures_table, losses_table
+    from forensics.capture.reassembly import Reassembly
     from forensics.evidence.collector import Evidence
     from forensics.transactions.match import Matcher
     from forensics.transactions.places import packed, places, places_table
@@ -109,19 +110,16 @@ def ingest(
     named = {packed(address): Role.SERVER for address in servers}
     named |= {packed(address): Role.RESOLVER for address in resolvers}
     with _Writing(folder, named, matcher.reuse) as writing, _Gathering(evidence, writing) as found:
-        for capture in _opened(paths, ports, result):
-            octets = 0
-            for block in _blocks(capture, result):
-                octets += len(block.octets)
-                wanted = _wanted(block, start, end, result)
-                parsed, room = found.parse(wanted, result.messages)
-                for batch in matcher.match(wanted, parsed):
-                    writing.transactions(batch)
-                found.collect(wanted, parsed, room)
-                result.messages += len(wanted)
-                if progress is not None:
-                    progress(capture.facts.path, octets)
-            result.captures.append(capture.facts)
+        reassembly = Reassembly(ports)
+        for path, octets, block in _blocks(paths, reassembly, result):
+            wanted = _wanted(block, start, end, result)
+            parsed, room = found.parse(wanted, result.messages)
+            for batch in matcher.match(wanted, parsed):
+                writing.transactions(batch)
+            found.collect(wanted, parsed, room)
+            result.messages += len(wanted)
+            if progress is not None:
+                progress(path, octets)
         writing.transactions(matcher.finish())
     result.transactions = dict(zip(PAIRINGS, writing.pairings.tolist(), strict=True))
     result.sightings = writing.sighted
@@ -145,7 +143,7 @@ def ingest(
     return result
 
 
-def _opened(paths: Sequence[str], ports: frozenset[int], result: IngestResult) -> Iterator[Any]:
+def _opened(paths: Sequence[str], reassembly: Any, result: IngestResult) -> Iterator[Any]:
     """Open the inputs in order of their first packets; those that cannot be are noted."""
     from forensics.capture.readers import first_time, open_capture
 
@@ -159,17 +157,31 @@ def _opened(paths: Sequence[str], ports: frozenset[int], result: IngestResult) -
         order.append((first is None, first or 0, path))
     for number, (_, _, path) in enumerate(sorted(order)):
         try:
-            yield open_capture(path, number, ports)
+            yield open_capture(path, number, reassembly=reassembly)
         except InputError as error:
             result.errors.append(error)
 
 
-def _blocks(capture: Any, result: IngestResult) -> Iterator[MessageBlock]:
-    """The blocks of an input; one that becomes unreadable on the way is noted, and ends."""
-    try:
-        yield from capture.blocks()
-    except InputError as error:
-        result.errors.append(error)
+def _blocks(
+    paths: Sequence[str], reassembly: Any, result: IngestResult
+) -> Iterator[tuple[str, int, MessageBlock]]:
+    """The blocks of all inputs, each with its input's path and the octets of that handled so far.
+
+    An input that becomes unreadable on the way is noted, and ends. Messages that waited for the
+    rest of them come last.
+    """
+    path, octets = "", 0
+    for capture in _opened(paths, reassembly, result):
+        path, octets = capture.facts.path, 0
+        try:
+            for block in capture.blocks():
+                octets += len(block.octets)
+                yield path, octets, block
+        except InputError as error:
+            result.errors.append(error)
+        result.captures.append(capture.facts)
+    for block in reassembly.finish():
+        yield path, octets, block
 
 
 def _wanted(

@@ -14,6 +14,10 @@ BLOCK_OCTETS: Final = 8 * 2**20
 """Octets of input handled at once. Large enough that the cost of a call vanishes, small enough
 that the five or so blocks in flight stay far below the memory target of 800 MiB."""
 
+TAIL_OCTETS: Final = 8 * 2**20
+"""Room behind each window for messages that are put together of pieces: memory that is not touched
+until it is needed. Where more is needed, the window is copied to where there is more."""
+
 RECORD_OCTETS: Final = 2**18
 """Longest captured packet believed. libpcap's own maximum snapshot length (262,144)."""
 
@@ -119,6 +123,55 @@ DECOMPRESSION_FREE_OCTETS: Final = 2**30
 
 DECOMPRESSION_WINDOW: Final = 2**27
 """Most memory that a decompressor may ask for: what `zstd --long` and `xz -9` need."""
+
+FRAGMENT_TIMEOUT: Final = 10 * SECOND
+"""How long the pieces of a datagram are waited for. Systems wait 30 to 60 s (RFC 8200 4.5), but
+whoever asked has given up after the query timeout, and the header and question of a first piece
+alone must come while its query still waits."""
+
+FRAGMENTED: Final = 2**13
+"""Datagrams in pieces followed at once by one sensor. Real responses complete within a millisecond;
+what does not complete is loss or attack."""
+
+FRAGMENT_OCTETS: Final = 32 * 2**20
+"""Octets of pieces held: 4 KiB for each of those datagrams."""
+
+STREAM_TIMEOUT: Final = 10 * SECOND
+"""How long octets missing in a TCP stream are waited for when nobody acknowledges them: several
+retransmissions, and as long as the query behind them is waited for."""
+
+TCP_STREAMS: Final = 2**16
+"""Ways of TCP connections followed at once by one sensor, some 500 octets each: the connections
+that a busy server holds. The one that was silent longest gives way."""
+
+TCP_OCTETS: Final = 64 * 2**20
+"""Octets held of messages that are not complete: a thousand of the longest at once."""
+
+TCP_RECORDS: Final = 2**17
+"""Stretches of octets held, over all streams."""
+
+TCP_STREAM_RECORDS: Final = 512
+"""Stretches held of one stream. Packets that arrive out of order make a few dozen; each new one
+costs a walk along them."""
+
+TCP_STARTS: Final = 2**14
+"""First sequence numbers remembered from SYN to the first octets. A flood of SYNs overwrites them
+and harms no more: a stream's beginning is then looked for."""
+
+TCP_BEHIND: Final = 2**20
+"""How far behind a stream a segment may lie and count as a repetition: the largest windows in use.
+What lies farther is of another connection with the same ports."""
+
+TCP_IDLE: Final = 120 * SECOND
+"""Silence after which a segment that does not continue a stream is of another connection."""
+
+SENSORS: Final = 4
+"""Captures that overlap in time whose fragments and streams are followed apart. Each costs up to
+150 MiB, but only under attack."""
+
+SENSOR_SLACK: Final = SECOND // 50
+"""How far the next file of a rotated capture may begin before the last one ended: packets that
+several capture threads write out of order, as for `DUPLICATE_WINDOW`."""
 
 QUERY_TIMEOUT: Final = 10 * SECOND
 """A response later than this after its query is *late*. Resolvers give up after a few seconds;

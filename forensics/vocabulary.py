@@ -110,6 +110,10 @@ class MessageFlag(IntFlag):
     PARTIAL = 8
     """rebuilt from a log whose exporter left some records out (always with CUT): what is missing
     says nothing, and the counts in the header are those of what was kept"""
+    DISPUTED = 16
+    """octets of it came twice and differ (overlapping fragments or segments): never accuses"""
+    CONTINUED = 32
+    """a further message of a zone transfer (RFC 5936 2.2): no response of its own"""
 
 
 class SightingFlag(IntFlag):
@@ -425,10 +429,21 @@ LOSSES: Final = {
     "packet-length": LossKind("packet", "longer than its block"),
     "packet-cut": LossKind("packet", "cut within its headers"),
     "ip-malformed": LossKind("packet", "with an impossible IP header"),
-    "ip-fragment": LossKind("IP fragment", "(this version does not put fragments together)", False),
+    "fragment-incomplete": LossKind("IP fragment", "of a datagram that was not captured whole"),
+    "fragment-malformed": LossKind("IP fragment", "of impossible length or place"),
+    "fragment-overlap": LossKind("datagram", "whose fragments contradict each other"),
+    "fragment-limit": LossKind(
+        "IP fragment", "given up early because too many datagrams were incomplete at once", False
+    ),
     "udp-malformed": LossKind("packet", "with an impossible UDP length"),
-    "tcp-not-reassembled": LossKind(
-        "TCP segment", "(this version does not put TCP streams together)", False
+    "tcp-incomplete": LossKind("TCP segment", "of messages that were not captured whole"),
+    "tcp-malformed": LossKind("TCP segment", "with an impossible header"),
+    "tcp-gap": LossKind("stretch", "of a TCP stream that was not captured"),
+    "tcp-overlap": LossKind("TCP segment", "that contradicts an earlier one"),
+    "tcp-framing": LossKind("TCP segment", "that holds no DNS message where one must begin"),
+    "stream-limit": LossKind("TCP segment", "out of order beyond what one stream may hold", False),
+    "stream-evicted": LossKind(
+        "TCP stream", "given up early because too many waited for missing octets", False
     ),
     "message-short": LossKind("message", "shorter than a DNS header"),
     "message-cut": LossKind("message", "of which only the beginning was recorded"),

@@ -21,6 +21,7 @@ from forensics.capture import cbor, rebuild
 from forensics.capture.containers import Stream
 from forensics.capture.facts import CaptureFacts
 from forensics.capture.losses import Reason, new_tally
+from forensics.capture.reassembly import Reassembly
 from forensics.capture.rebuild import Columns, Tables
 from forensics.errors import UnknownFormat
 from forensics.wire.blocks import MessageBlock
@@ -60,13 +61,13 @@ class _Parameters:
             self.types[[kind for kind in kept if kind < len(self.types)]] = 1
 
 
-def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterator[MessageBlock]:
+def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Iterator[MessageBlock]:
     """Read every block of a C-DNS file, or of several one after another.
 
     Raises:
         UnknownFormat: the version of the format is none that is read.
     """
-    del ports  # C-DNS holds nothing but DNS
+    del reassembly  # C-DNS holds nothing but DNS
     at = 0
     while True:
         parameters, left, at = _preamble(stream, facts, at)

@@ -29,6 +29,9 @@ STANDARD_INPUT: Final = "-"
 _HEADROOM: Final = 2 * limits.RECORD_OCTETS
 """Room before each block for what is left of the one before: more than the longest record."""
 
+_TAILROOM: Final = limits.TAIL_OCTETS
+"""Room behind each block for what is put together of its pieces."""
+
 _RAW_OCTETS: Final = 2**16
 """Stored octets given to a decompressor at once."""
 
@@ -295,6 +298,8 @@ class Stream:
 
     Attributes:
         octets: uint8 (writable, contiguous), the present window.
+        room: the window and octets behind it that may be written to: what is put together of
+            pieces is to lie in one array with it.
         base: offset of its first octet from the start of the decompressed input.
         final: no octets follow the window.
         compression: name of the compression, empty: none.
@@ -317,7 +322,8 @@ class Stream:
         self._stored = _Stored(_open(path))
         self._source: _Source = self._stored
         try:
-            self.octets = self._head(min(block_octets, limits.HEAD_OCTETS))
+            self.room = self.octets = np.empty(0, np.uint8)
+            self._head(min(block_octets, limits.HEAD_OCTETS))
         except BaseException:
             self.close()
             raise
@@ -339,14 +345,16 @@ class Stream:
         valid: they are never written to again.
         """
         tail = self.octets[used:]
+        room = self.room[used:]
         self.base += used
         while not self.final:
             block, count = self._take()
-            self.final = count < len(block) - _HEADROOM
-            tail = _join(tail, block, count)
+            self.final = count < self._block
+            room = _join(tail, block)
+            tail = room[: len(tail) + count]
             if len(tail) >= minimum:
                 break
-        self.octets = tail
+        self.octets, self.room = tail, room
 
     def finish(self) -> str:
         """Hash what was not read, close everything, and return the SHA-256 in hex."""
@@ -360,10 +368,11 @@ class Stream:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._stored.close()
 
-    def _head(self, size: int) -> NDArray[np.uint8]:
+    def _head(self, size: int) -> None:
         """Read the first octets, and look through a compression."""
         magics = max(len(magic) for _, magic in COMPRESSIONS)
-        block, count = _fill(self._stored, max(size, magics))
+        size = max(size, magics)
+        block, count = _fill(self._stored, size)
         if self._stored.problem is not None and not count:
             raise Unreadable(self.path, 0, self._stored.problem.detail)
         if not count:
@@ -379,8 +388,9 @@ class Stream:
             if not count:
                 raise EmptyInput(self.path, 0, f"the {name} data holds no octets")
             head = block[_HEADROOM : _HEADROOM + count]
-        self.final = count < len(block) - _HEADROOM
-        return head
+        self.final = count < size
+        self.octets = head
+        self.room = block[_HEADROOM:]
 
     def _take(self) -> tuple[NDArray[np.uint8], int]:
         """The next block; the one after it is begun in the background."""
@@ -388,24 +398,24 @@ class Stream:
             self._pending = self._pool.submit(_fill, self._source, self._block)
         block, count = self._pending.result()
         self._pending = None
-        if count == len(block) - _HEADROOM:
+        if count == self._block:
             self._pending = self._pool.submit(_fill, self._source, self._block)
         return block, count
 
 
 def _fill(source: _Source, size: int) -> tuple[NDArray[np.uint8], int]:
-    """Read up to `size` octets into a new block behind its headroom."""
-    block = np.empty(_HEADROOM + size, dtype=np.uint8)
-    return block, source.fill(memoryview(block.data)[_HEADROOM:])
+    """Read up to `size` octets into a new block behind its headroom and before its tailroom."""
+    block = np.empty(_HEADROOM + size + _TAILROOM, dtype=np.uint8)
+    return block, source.fill(memoryview(block.data)[_HEADROOM : _HEADROOM + size])
 
 
-def _join(tail: NDArray[np.uint8], block: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """Put `tail` before the `count` octets of `block`, in its headroom where it fits."""
+def _join(tail: NDArray[np.uint8], block: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Put `tail` before the octets of `block`, in its headroom where it fits."""
     if len(tail) <= _HEADROOM:
         start = _HEADROOM - len(tail)
         block[start:_HEADROOM] = tail
-        return block[start : _HEADROOM + count]
-    return np.concatenate((tail, block[_HEADROOM : _HEADROOM + count]))
+        return block[start:]
+    return np.concatenate((tail, block[_HEADROOM:]))
 
 
 def _open(path: str) -> io.FileIO:

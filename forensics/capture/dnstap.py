@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+
 from forensics import limits
 from forensics.capture.containers import Stream
 from forensics.capture.facts import CaptureFacts
@@ -17,6 +19,7 @@ from forensics.capture.frames import ABSURD, FULL, MORE, resynchronise, walk
 from forensics.capture.identities import Identities
 from forensics.capture.losses import SENTENCES, Reason, new_tally
 from forensics.capture.protobuf import Rows
+from forensics.capture.reassembly import Reassembly
 from forensics.capture.repeats import Repeats
 from forensics.wire.blocks import MessageBlock
 
@@ -38,9 +41,9 @@ def sniff(head: bytes) -> bool:
     return size == 4 or _CONTENT_TYPE in head[12 : 8 + size]
 
 
-def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterator[MessageBlock]:
+def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Iterator[MessageBlock]:
     """Read every frame of a dnstap stream; yield a block for each window, perhaps an empty one."""
-    del ports  # dnstap holds nothing but DNS
+    del reassembly  # dnstap holds nothing but DNS
     identities = Identities()
     repeats = Repeats()
     at = 0
@@ -77,6 +80,7 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
         facts.lost(tally, stream.base)
         facts.packets += frames
         facts.messages += count
+        facts.carriers += len(np.unique(rows.frame[:count]))
         facts.other += other
         facts.duplicates += repeated
         block = rows.block(octets, count, facts.number, identities.decode())

@@ -130,10 +130,10 @@ def is_copy(
 
 
 class Duplicates:
-    """The last messages of one capture, against which new ones are held.
+    """The last messages of one sensor, against which new ones are held.
 
-    How far back a packet can find its first copy is counted in octets of the capture, so that it
-    does not depend on where windows end.
+    How far back a packet can find its first copy is counted in octets of its captures, one behind
+    the other, so that it does not depend on where windows and files end.
 
     Attributes:
         messages: int64 (limits.DUPLICATE_SLOTS, 4), the last messages: key, time, offset of the IP
@@ -142,14 +142,33 @@ class Duplicates:
             number of the message, from 1. Small, so that it stays in the cache.
         count: int64 (1), messages so far.
         kept, kept_base: octets that came before the present window, and their offset.
+        shift: octets of the captures before the present one.
     """
 
     def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
         self.messages = np.zeros((limits.DUPLICATE_SLOTS, 4), np.int64)
         self.slots = np.zeros(limits.DUPLICATE_SLOTS, np.int64)
         self.count = np.zeros(1, np.int64)
         self.kept = np.empty(0, np.uint8)
         self.kept_base = 0
+        self.shift = 0
+        self._ended = True
+
+    def begin(self) -> None:
+        """Go over to the next capture."""
+        if not self._ended:
+            # The one before broke off, and nobody knows where.
+            self._forget()
+        self._ended = False
+
+    def end(self, octets: NDArray[np.uint8], base: int) -> None:
+        """Prepare for the next capture, at the end of the last window of this one."""
+        self.leave(octets, base, len(octets))
+        self.shift += base + len(octets)
+        self._ended = True
 
     def leave(self, octets: NDArray[np.uint8], base: int, used: int) -> None:
         """Keep what is needed of the first `used` octets of the window, which the next lacks."""
@@ -158,4 +177,4 @@ class Duplicates:
         earlier = self.kept[max(len(self.kept) - room, 0) :]
         # A copy, lest the whole window be kept alive.
         self.kept = np.concatenate((earlier, tail))
-        self.kept_base = base + used - len(self.kept)
+        self.kept_base = self.shift + base + used - len(self.kept)

@@ -31,7 +31,8 @@ class CaptureFacts:
         encapsulations: packets by each encapsulation that they were in (encapsulations.py).
         packets: packet records or dnstap frames read.
         messages: DNS messages found, duplicates left out.
-        duplicates: DNS messages that the capture held twice.
+        carriers: packets of which octets are in those messages.
+        duplicates: packets that brought nothing new: copies, and repetitions within TCP.
         other: packets that carry no DNS message that is read.
         first, last: earliest and latest packet time, ns since 1970 UTC; None: no packet.
         losses: what could not be read, and why.
@@ -47,6 +48,7 @@ class CaptureFacts:
     encapsulations: dict[str, int] = field(default_factory=dict)
     packets: int = 0
     messages: int = 0
+    carriers: int = 0
     duplicates: int = 0
     other: int = 0
     first: int | None = None
@@ -109,6 +111,7 @@ def captures_table(facts: list[CaptureFacts]) -> Any:
             "octets": one.octets,
             "packets": one.packets,
             "messages": one.messages,
+            "carriers": one.carriers,
             "duplicates": one.duplicates,
             "other": one.other,
             "first": one.first,

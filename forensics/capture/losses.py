@@ -18,9 +18,9 @@ class Reason(IntEnum):
     PACKET_LENGTH = 2
     PACKET_CUT = 3
     IP_MALFORMED = 4
-    IP_FRAGMENT = 5
+    FRAGMENT_INCOMPLETE = 5
     UDP_MALFORMED = 6
-    TCP_NOT_REASSEMBLED = 7
+    TCP_INCOMPLETE = 7
     MESSAGE_SHORT = 8
     MESSAGE_CUT = 9
     NO_TIMESTAMP = 10
@@ -46,6 +46,15 @@ class Reason(IntEnum):
     DNS_OVER_HTTPS = 30
     DNS_OVER_QUIC = 31
     DNSCRYPT = 32
+    FRAGMENT_MALFORMED = 33
+    FRAGMENT_OVERLAP = 34
+    FRAGMENT_LIMIT = 35
+    TCP_MALFORMED = 36
+    TCP_GAP = 37
+    TCP_OVERLAP = 38
+    TCP_FRAMING = 39
+    STREAM_LIMIT = 40
+    STREAM_EVICTED = 41
 
 
 REASONS: Final = tuple(reason.name.lower().replace("_", "-") for reason in Reason)
@@ -57,9 +66,9 @@ SENTENCES: Final = {
     Reason.PACKET_LENGTH: "the packet claims more octets than its block has",
     Reason.PACKET_CUT: "the capture ends within the packet's link, IP or transport header",
     Reason.IP_MALFORMED: "the IP header contradicts itself",
-    Reason.IP_FRAGMENT: "a later IP fragment: fragments are not put together",
+    Reason.FRAGMENT_INCOMPLETE: "a fragment of a datagram whose other pieces never came",
     Reason.UDP_MALFORMED: "the UDP length is impossible",
-    Reason.TCP_NOT_REASSEMBLED: "a TCP segment of port 53: streams are not put together",
+    Reason.TCP_INCOMPLETE: "a TCP segment of a message of which the capture lacks octets before it",
     Reason.MESSAGE_SHORT: "fewer than the 12 octets of a DNS header",
     Reason.MESSAGE_CUT: "the capture holds only the first octets of the DNS message",
     Reason.NO_TIMESTAMP: "the packet has no usable time: the time of the one before it is used",
@@ -85,6 +94,15 @@ SENTENCES: Final = {
     Reason.DNS_OVER_HTTPS: "a TLS connection to a public service of DNS over HTTPS",
     Reason.DNS_OVER_QUIC: "DNS over QUIC (UDP port 853): not readable",
     Reason.DNSCRYPT: "a DNSCrypt response: not readable",
+    Reason.FRAGMENT_MALFORMED: "a fragment of impossible length or place",
+    Reason.FRAGMENT_OVERLAP: "fragments overlap and differ: what came first was taken",
+    Reason.FRAGMENT_LIMIT: "more datagrams in pieces at once than are followed",
+    Reason.TCP_MALFORMED: "the TCP header contradicts itself",
+    Reason.TCP_GAP: "octets of a TCP stream that the capture lacks",
+    Reason.TCP_OVERLAP: "a TCP segment repeats octets and differs: what came first was taken",
+    Reason.TCP_FRAMING: "TCP octets where the length of a DNS message should stand",
+    Reason.STREAM_LIMIT: "a TCP segment out of order beyond what one stream may hold",
+    Reason.STREAM_EVICTED: "a TCP stream given up early: too much was waiting for missing octets",
 }
 """Each reason in plain words: the default `losses.detail`."""
 
@@ -94,9 +112,42 @@ NOTICES: Final = frozenset(
         Reason.NO_TIMESTAMP,
         Reason.IDENTITY_LIMIT,
         Reason.EXPORTER_OMITTED,
+        Reason.FRAGMENT_OVERLAP,
+        Reason.TCP_GAP,
+        Reason.TCP_OVERLAP,
+        Reason.STREAM_EVICTED,
     }
 )
-"""Reasons whose packet still gives a message; every other counted packet gives none."""
+"""Reasons that count no packet: what they tell of is counted besides its packets' own fate."""
+
+LOST_PACKETS: Final = frozenset(
+    {
+        Reason.LINK_TYPE_UNKNOWN,
+        Reason.INTERFACE_UNKNOWN,
+        Reason.PACKET_LENGTH,
+        Reason.PACKET_CUT,
+        Reason.IP_MALFORMED,
+        Reason.FRAGMENT_INCOMPLETE,
+        Reason.UDP_MALFORMED,
+        Reason.TCP_INCOMPLETE,
+        Reason.MESSAGE_SHORT,
+        Reason.PROTOBUF_MALFORMED,
+        Reason.FRAGMENT_MALFORMED,
+        Reason.FRAGMENT_LIMIT,
+        Reason.TCP_MALFORMED,
+        Reason.TCP_FRAMING,
+        Reason.STREAM_LIMIT,
+        Reason.TUNNEL_DEPTH,
+        Reason.ENCAPSULATION_NOT_OPENED,
+        Reason.LINK_ENCRYPTED,
+        Reason.DNS_OVER_TLS,
+        Reason.DNS_OVER_HTTPS,
+        Reason.DNS_OVER_QUIC,
+        Reason.DNSCRYPT,
+    }
+)
+"""Reasons that count packets of which nothing is in a message. With those that carry messages,
+the copies and the other traffic they make up all packets of an input."""
 
 
 @dataclass(slots=True)

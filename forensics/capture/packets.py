@@ -1,70 +1,48 @@
-"""From packets within a window of octets to a block of DNS messages over UDP.
+"""From packets within a window of octets to blocks of DNS messages.
 
-Readers of pcap and pcapng find the packets; everything behind that is here, once.
+Readers of pcap and pcapng find the packets; everything behind that is here, once. One walk over the
+packets finds the messages that are a whole UDP datagram, nearly all of them, where they lie. What
+it meets of fragments and TCP segments is put together afterwards (assemble.py), and the messages
+that come of it are set among the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics import limits
+from forensics.capture.containers import Stream
+from forensics.capture.datagram import MESSAGE, NO_DNS, has_port, is_part, open_up
 from forensics.capture.duplicates import Duplicates, is_copy
-from forensics.capture.encapsulations import CUT, ENCAPSULATIONS, NOT_IP, NOTHING, new_counts
-from forensics.capture.encrypted import (
-    PLAIN,
-    encrypted_datagram,
-    encrypted_segment,
-    is_dnscrypt,
-    new_flows,
-)
+from forensics.capture.encapsulations import ENCAPSULATIONS, NOT_IP, NOTHING, new_counts
+from forensics.capture.encrypted import PLAIN, encrypted_segment, new_flows
 from forensics.capture.exotic import Exotic
 from forensics.capture.facts import CaptureFacts
 from forensics.capture.integers import AHEAD, be16, fetch, int64
-from forensics.capture.link import (
-    FIRST_FRAGMENT,
-    LATER_FRAGMENT,
-    STRIPPED,
-    WHOLE,
-    inner,
-    kind_of,
-    link_type_name,
-    network,
-    transport,
-)
+from forensics.capture.link import STRIPPED, WHOLE, inner, kind_of, link_type_name, network
 from forensics.capture.losses import SENTENCES, Reason, new_tally
-from forensics.capture.plausible import plausible
-from forensics.capture.tunnels import ip_tunnel, udp_tunnel
+from forensics.capture.reassembly import Reassembly, Sensor, merged
 from forensics.vocabulary import MessageFlag, Transport
 from forensics.wire.blocks import MessageBlock
 from forensics.wire.jit import inlined_kernel, lean_kernel
 from forensics.wire.moves import put64
 from forensics.wire.words import le64
 
-_LATER: Final = int(Reason.IP_FRAGMENT)
-_UDP_MALFORMED: Final = int(Reason.UDP_MALFORMED)
-_PACKET_CUT: Final = int(Reason.PACKET_CUT)
-_TCP: Final = int(Reason.TCP_NOT_REASSEMBLED)
-_SHORT: Final = int(Reason.MESSAGE_SHORT)
 _MESSAGE_CUT: Final = int(Reason.MESSAGE_CUT)
 _CUT: Final = int(MessageFlag.CUT)
-_FRAGMENT: Final = int(MessageFlag.FRAGMENT)
-_HEADER: Final = 12
 _MAPPED: Final = np.uint64(0xFFFF0000)
 _HIGH: Final = np.uint64(0xFFFFFFFF00000000)
 
 NO_PACKET: Final = -1000
 """In place of a link type: a frame that holds an event of another kind."""
 
-_OTHER: Final = -1
-_MESSAGE: Final = -2
-_TUNNEL: Final = -3
-_DNSCRYPT: Final = int(Reason.DNSCRYPT)
 _UNKNOWN: Final = int(Reason.LINK_TYPE_UNKNOWN)
-_DEEP: Final = int(Reason.TUNNEL_DEPTH)
+_PARTS: Final = 4
+"""Columns of the list of fragments and segments, see `assemble.assemble`."""
 
 
 @dataclass(slots=True)
@@ -110,71 +88,6 @@ class Packets:
     def __len__(self) -> int:
         """Return N."""
         return len(self.start)
-
-
-def port_map(ports: frozenset[int]) -> NDArray[np.uint8]:
-    """Make the bitmap of ports that always carry DNS; port 53 is one of them anyway."""
-    bits = np.zeros(65536, dtype=np.bool_)
-    bits[[53, *sorted(ports)]] = True
-    return np.packbits(bits, bitorder="little")
-
-
-@lean_kernel
-def _has_port(bitmap: Any, port: int) -> bool:
-    return bool((bitmap[port >> 3] >> (port & 7)) & 1)
-
-
-@lean_kernel
-def _datagram(
-    octets: Any, at: int, end: int, stop: int, state: int, bitmap: Any
-) -> tuple[int, int, int, int]:
-    """Judge the UDP header at `at` (RFC 768) of an IP payload ending at `stop`.
-
-    Return (`_MESSAGE`, `_OTHER`, `_TUNNEL` or a loss code; offset of what the datagram carries;
-    octets of it captured; octets of it on the wire).
-    """
-    if at + 8 > end:
-        return _PACKET_CUT, at, 0, 0
-    source = be16(octets, at)
-    destination = be16(octets, at + 2)
-    expected = _has_port(bitmap, source) or _has_port(bitmap, destination)
-    if not expected:
-        # Multicast DNS, LLMNR and NetBIOS names look like DNS and are not.
-        for port in (5353, 5355, 137):
-            if port in (source, destination):
-                return _OTHER, at, 0, 0
-    length = be16(octets, at + 4)
-    if length == 0:
-        # A jumbogram (RFC 2675), or left to the network card.
-        length = stop - at
-    if length < 8:
-        return (_UDP_MALFORMED if expected else _OTHER), at, 0, 0
-    begin = at + 8
-    length -= 8
-    captured = min(begin + length, stop, end) - begin
-    if captured < _HEADER:
-        return (_SHORT if expected else _OTHER), begin, max(captured, 0), 0
-    if not expected:
-        whole = captured == length and state == WHOLE
-        if not plausible(octets, begin, begin + captured, whole):
-            if udp_tunnel(source, destination) != NOTHING:
-                return _TUNNEL, begin, captured, length
-            secret = encrypted_datagram(octets, begin, source, destination, begin + captured)
-            return (_OTHER if secret == PLAIN else secret), begin, captured, 0
-    elif is_dnscrypt(octets, begin, begin + captured):
-        return _DNSCRYPT, begin, captured, 0
-    return _MESSAGE, begin, captured, length
-
-
-@lean_kernel
-def _segment_octets(octets: Any, at: int, end: int, stop: int, bitmap: Any) -> int:
-    """Octets of payload of the TCP segment at `at` (RFC 9293) if it is of a DNS port, else 0."""
-    if at + 14 > end:
-        return 0
-    if not (_has_port(bitmap, be16(octets, at)) or _has_port(bitmap, be16(octets, at + 2))):
-        return 0
-    header = int64(octets[at + 12] >> 4) * 4
-    return max(stop - at - header, 0)
 
 
 @inlined_kernel
@@ -234,15 +147,18 @@ def dissect(
     links: Any,
     tunnels: Any,
     flows: Any,
+    parts: Any,
     tally: Any,
-) -> tuple[int, int, int, int]:
+) -> tuple[int, int, int, int, int]:
     """Find the DNS messages over UDP in packets, and leave out the copies of earlier ones.
 
-    Return (messages, packets of other traffic, copies, a number without meaning).
+    Return (messages, packets of other traffic, copies, fragments and segments, a number without
+    meaning).
 
     In: octets uint8 (window, at offset `base` of the stream); packet_* (N); bitmap uint8 (8192) of
     DNS ports; number of the first packet. Out, a row for each message: the columns of
-    `MessageBlock`, but source and destination uint8 (16 N). State: what `duplicates.is_copy`
+    `MessageBlock`, but source and destination uint8 (16 N); parts int64 (N, 4): what
+    `assemble.assemble` puts together. State: what `duplicates.is_copy`
     needs; links uint8 (65536): set to 1 for each link type seen; tunnels, see
     `encapsulations.new_counts`; flows, see `encrypted.new_flows`. tally int64 (reasons, 4): losses,
     with the packet's index as ordinal.
@@ -250,6 +166,7 @@ def dissect(
     count = 0
     other = 0
     copies = 0
+    part_count = 0
     ahead = 0
     touched = 0
     for i in range(len(packet_start)):
@@ -275,35 +192,23 @@ def dissect(
                 _lose(tally, _UNKNOWN, size, i)
                 continue
             at, wire_end = inner(octets, kind, begin, end, wire_end, first_frame + i, tunnels)
-        depth = 0
-        protocol, here, stop, state = -1, at, at, WHOLE
-        verdict, message, held, full = _OTHER, at, 0, 0
-        while at >= 0:
-            protocol, here, stop, state = transport(octets, at, end, wire_end)
-            kind = NOTHING
-            if protocol == 17:
-                if state == LATER_FRAGMENT:
-                    break
-                # Link-layer padding must not become part of the message, nor octets beyond the
-                # capture.
-                verdict, message, held, full = _datagram(octets, here, end, stop, state, bitmap)
-                if verdict != _TUNNEL:
-                    break
-                kind = udp_tunnel(be16(octets, here), be16(octets, here + 2))
-                here = message
-            elif protocol != 6 and state != LATER_FRAGMENT:
-                kind = ip_tunnel(protocol)
-            if kind == NOTHING:
-                break
-            depth += 1
-            if depth > limits.TUNNEL_DEPTH:
-                at = -2 - _DEEP
-                break
-            end = min(end, stop)
-            at, wire_end = inner(octets, kind, here, end, stop, first_frame + i, tunnels)
-            if at == CUT and end == stop:
-                # All of the datagram is there: it only looked like a tunnel.
-                at = NOT_IP
+        if at >= 0:
+            (
+                at,
+                end,
+                wire_end,
+                protocol,
+                here,
+                stop,
+                state,
+                verdict,
+                message,
+                held,
+                full,
+            ) = open_up(octets, at, end, wire_end, first_frame + i, tunnels, bitmap)
+        else:
+            protocol, here, stop, state = int64(-1), at, at, WHOLE
+            verdict, message, held, full = NO_DNS, at, int64(0), int64(0)
         if at < 0:
             if at == NOT_IP:
                 other += 1
@@ -313,33 +218,34 @@ def dissect(
         if protocol < 0:
             _lose(tally, -1 - protocol, size, i)
             continue
-        if protocol == 6 and state != LATER_FRAGMENT:
-            payload = _segment_octets(octets, here, end, stop, bitmap)
-            if payload:
-                _lose(tally, _TCP, payload, i)
-                continue
-            secret, payload = encrypted_segment(octets, at, here, end, stop, flows)
-            if secret == PLAIN:
+        if state != WHOLE or protocol == 6:
+            part = is_part(protocol)
+            if state == WHOLE:
+                part = here + 4 <= end and (
+                    has_port(bitmap, be16(octets, here)) or has_port(bitmap, be16(octets, here + 2))
+                )
+            secret, payload = PLAIN, 0
+            if not part and state == WHOLE:
+                secret, payload = encrypted_segment(octets, at, here, end, stop, flows)
+            if part:
+                parts[part_count, 0] = i
+                parts[part_count, 1] = at
+                parts[part_count, 2] = end
+                parts[part_count, 3] = wire_end
+                part_count += 1
+            elif secret == PLAIN:
                 other += 1
             else:
                 _lose(tally, secret, payload, i)
             continue
-        if protocol not in (17, 6):
+        if protocol != 17 or verdict == NO_DNS:
             other += 1
             continue
-        if state == LATER_FRAGMENT:
-            _lose(tally, _LATER, size, i)
-            continue
-        if verdict == _OTHER:
-            other += 1
-            continue
-        if verdict >= 0:
+        if verdict != MESSAGE:
             _lose(tally, verdict, held, i)
             continue
         flag = 0
-        if state == FIRST_FRAGMENT:
-            flag = _FRAGMENT | _CUT
-        elif held < full:
+        if held < full:
             flag = _CUT
             _lose(tally, _MESSAGE_CUT, full - held, i)
         stop = message + held
@@ -357,7 +263,7 @@ def dissect(
         destination_port[count] = be16(octets, here + 2)
         flags[count] = flag
         count += 1
-    return count, other, copies, touched
+    return count, other, copies, part_count, touched
 
 
 @dataclass(slots=True)
@@ -383,18 +289,69 @@ class _SameForAll:
 class Dissector:
     """Turns the packets of one capture into blocks, and counts what it meets in `facts`."""
 
-    def __init__(self, facts: CaptureFacts, ports: frozenset[int]) -> None:
+    def __init__(self, facts: CaptureFacts, reassembly: Reassembly) -> None:
         self._facts = facts
-        self._bitmap = port_map(ports)
+        self._reassembly = reassembly
+        self._sensor: Sensor | None = None
         self._links = np.zeros(65536, dtype=np.uint8)
         self._tunnels = new_counts()
         self._flows = new_flows()
         self._exotic = Exotic(facts)
-        self._duplicates = Duplicates()
         self._same = _SameForAll.of(0)
+        self._window: NDArray[np.uint8] | None = None
+        self._used = 0
 
-    def block(self, octets: NDArray[np.uint8], base: int, packets: Packets) -> MessageBlock:
-        """Find the messages of `packets` in the window `octets` that begins at offset `base`."""
+    def blocks(self, stream: Stream, packets: Packets) -> Iterator[MessageBlock]:
+        """Find the messages of `packets` in the window of `stream`, in capture order.
+
+        Messages that began in an earlier capture and are given up now come as blocks of that one.
+        """
+        facts = self._facts
+        octets, base = stream.octets, stream.base
+        if len(packets):
+            facts.saw_times(packets.time)
+        if self._sensor is None:
+            self._sensor = self._reassembly.sensor(facts)
+            self._sensor.duplicates.begin()
+            yield from self._reassembly.surplus()
+        sensor = self._sensor
+        if self._window is not octets:
+            self._window, self._used = octets, len(octets)
+        block, parts = self._whole(octets, base, packets, sensor.duplicates)
+        rows = None
+        if len(parts) or sensor.waits:
+            at = block.frame - (facts.packets + 1)
+            rows, room, self._used = sensor.assemble(
+                stream.room,
+                self._used,
+                base,
+                packets,
+                parts,
+                self._reassembly.bitmap,
+                self._tunnels,
+                self._reassembly.facts,
+                facts.number,
+            )
+            block.octets = room[: self._used]
+        facts.packets += len(packets)
+        packets_in = self._tunnels[:, 0].tolist()
+        facts.encapsulations = {
+            name: count for name, count in zip(ENCAPSULATIONS, packets_in, strict=True) if count
+        }
+        sensor.last = facts.last
+        if rows is not None and len(rows):
+            yield from merged(block, at, rows)
+        else:
+            yield block
+
+    def _whole(
+        self,
+        octets: NDArray[np.uint8],
+        base: int,
+        packets: Packets,
+        duplicates: Duplicates,
+    ) -> tuple[MessageBlock, NDArray[np.int64]]:
+        """Find the messages that are whole datagrams; give the fragments and segments besides."""
         facts = self._facts
         first_frame = facts.packets + 1
         number = len(packets)
@@ -411,17 +368,18 @@ class Dissector:
         source_port = np.empty(number, np.uint16)
         destination_port = np.empty(number, np.uint16)
         flags = np.empty(number, np.uint8)
+        parts = np.empty((number, _PARTS), np.int64)
         tally = new_tally()
-        count, other, copies, _ = dissect(
+        count, other, copies, part_count, _ = dissect(
             octets,
-            base,
+            base + duplicates.shift,
             first_frame,
             packets.start,
             packets.captured,
             packets.wire,
             packets.time,
             packets.link,
-            self._bitmap,
+            self._reassembly.bitmap,
             start,
             captured,
             length,
@@ -432,31 +390,27 @@ class Dissector:
             source_port,
             destination_port,
             flags,
-            self._duplicates.kept,
-            self._duplicates.kept_base,
-            self._duplicates.slots,
-            self._duplicates.messages,
-            self._duplicates.count,
+            duplicates.kept,
+            duplicates.kept_base,
+            duplicates.slots,
+            duplicates.messages,
+            duplicates.count,
             self._links,
             self._tunnels,
             self._flows,
+            parts,
             tally,
         )
-        facts.packets += number
         facts.other += other
         facts.duplicates += copies
         facts.messages += count
+        facts.carriers += count
         if number:
-            facts.saw_times(packets.time)
             self._links[STRIPPED] = 0
             facts.saw_link_types(np.flatnonzero(self._links).tolist())
-            packets_in = self._tunnels[:, 0].tolist()
-            facts.encapsulations = {
-                name: count for name, count in zip(ENCAPSULATIONS, packets_in, strict=True) if count
-            }
         self._count_losses(tally, base, packets, first_frame)
         same = self._same_for_all(count)
-        return MessageBlock(
+        block = MessageBlock(
             octets=octets,
             start=start[:count],
             captured=captured[:count],
@@ -474,6 +428,7 @@ class Dissector:
             flags=flags[:count],
             capture=facts.number,
         )
+        return block, parts[:part_count]
 
     def _same_for_all(self, count: int) -> _SameForAll:
         """The columns that are the same for every message over UDP, at least `count` long."""
@@ -481,9 +436,15 @@ class Dissector:
             self._same = _SameForAll.of(count * 5 // 4)
         return self._same
 
-    def leave(self, octets: NDArray[np.uint8], base: int, used: int) -> None:
+    def leave(self, stream: Stream, used: int) -> None:
         """Prepare for the window that begins `used` octets behind the start of this one."""
-        self._duplicates.leave(octets, base, used)
+        if self._sensor is not None:
+            self._sensor.duplicates.leave(stream.octets, stream.base, used)
+
+    def end(self, stream: Stream) -> None:
+        """Prepare for the next capture, at the end of the last window of this one."""
+        if self._sensor is not None:
+            self._sensor.duplicates.end(stream.octets, stream.base)
 
     def _count_losses(
         self, tally: NDArray[np.int64], base: int, packets: Packets, first_frame: int

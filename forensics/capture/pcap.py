@@ -15,6 +15,7 @@ from forensics.capture.facts import CaptureFacts
 from forensics.capture.integers import AHEAD, fetch, u32
 from forensics.capture.losses import Reason
 from forensics.capture.packets import Dissector, Packets
+from forensics.capture.reassembly import Reassembly
 from forensics.wire.blocks import MessageBlock
 from forensics.wire.jit import lean_kernel
 
@@ -132,7 +133,7 @@ def resynchronise(
     return -1
 
 
-def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterator[MessageBlock]:
+def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Iterator[MessageBlock]:
     """Read every packet of a pcap stream; yield a block for each window, perhaps an empty one."""
     head = stream.octets[:_FILE_HEADER].tobytes()
     if len(head) < _FILE_HEADER:
@@ -144,7 +145,7 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
     # The upper bits hold the length of the frame check sequence, which IP's own lengths exclude.
     link = int.from_bytes(head[20:24], "big" if big else "little") & 0xFFFF
     facts.saw_link_types([link])
-    dissector = Dissector(facts, ports)
+    dissector = Dissector(facts, reassembly)
     at = _FILE_HEADER
     last_second = -1
     while True:
@@ -166,20 +167,21 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
         packets.link[:] = link
         if count:
             last_second = int(packets.time[-1]) // limits.SECOND
-            yield dissector.block(octets, stream.base, packets)
+            yield from dissector.blocks(stream, packets)
         at = reached
         if state == _FULL:
             continue
         if state == _MORE and not stream.final:
-            dissector.leave(octets, stream.base, at)
+            dissector.leave(stream, at)
             stream.advance(at)
             at = 0
             continue
         if state == _ABSURD:
-            dissector.leave(octets, stream.base, at)
+            dissector.leave(stream, at)
             stream.advance(at, limits.RESYNC_OCTETS + limits.RECORD_OCTETS + 2 * header)
             octets, at = stream.octets, 0
         elif at == len(octets):
+            dissector.end(stream)
             return
         # A record that runs beyond the end of the input is damage too if others follow its start.
         found = resynchronise(
@@ -196,6 +198,7 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
         offset = stream.base + at
         if found < 0 and state == _MORE:
             facts.cut(offset=offset, octets=lost)
+            dissector.end(stream)
             return
         size = int.from_bytes(octets[at + 8 : at + 12].tobytes(), "big" if big else "little")
         facts.skipped(
@@ -206,5 +209,6 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
             resumed=found >= 0,
         )
         if found < 0:
+            dissector.end(stream)
             return
         at = found

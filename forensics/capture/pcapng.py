@@ -18,6 +18,7 @@ from forensics.capture.facts import CaptureFacts
 from forensics.capture.integers import AHEAD, be32, fetch, int64, u16, u32
 from forensics.capture.losses import SENTENCES, Reason
 from forensics.capture.packets import NO_PACKET, Dissector, Packets
+from forensics.capture.reassembly import Reassembly
 from forensics.wire.blocks import MessageBlock
 from forensics.wire.jit import lean_kernel
 
@@ -292,9 +293,9 @@ def resynchronise(octets: Any, at: int, stop: int, big: bool, longest: int) -> i
     return -1
 
 
-def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterator[MessageBlock]:
+def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Iterator[MessageBlock]:
     """Read every packet of a pcapng stream; yield a block for each window, perhaps an empty one."""
-    dissector = Dissector(facts, ports)
+    dissector = Dissector(facts, reassembly)
     state = np.zeros(_STATE, np.int64)
     interfaces = np.zeros((limits.INTERFACES, 4), np.int64)
     longest = limits.PCAPNG_BLOCK_OCTETS
@@ -317,20 +318,21 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
         packets = packets.head(count)
         _count_notices(stream, facts, state, packets)
         if count:
-            yield dissector.block(octets, stream.base, packets)
+            yield from dissector.blocks(stream, packets)
         at = reached
         if ended == _FULL:
             continue
         if ended == _MORE and not stream.final:
-            dissector.leave(octets, stream.base, at)
+            dissector.leave(stream, at)
             stream.advance(at)
             at = 0
             continue
         if ended == _ABSURD:
-            dissector.leave(octets, stream.base, at)
+            dissector.leave(stream, at)
             stream.advance(at, limits.RESYNC_OCTETS + longest)
             octets, at = stream.octets, 0
         elif at == len(octets):
+            dissector.end(stream)
             return
         # A block that runs beyond the end of the input is damage too if others follow its start.
         big = bool(state[_ORDER])
@@ -339,6 +341,7 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
         offset = stream.base + at
         if found < 0 and ended == _MORE:
             facts.cut(offset=offset, octets=lost)
+            dissector.end(stream)
             return
         facts.skipped(
             Reason.BLOCK_LENGTH,
@@ -348,6 +351,7 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
             resumed=found >= 0,
         )
         if found < 0:
+            dissector.end(stream)
             return
         at = found
 

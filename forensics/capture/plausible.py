@@ -52,7 +52,12 @@ def plausible(octets: Any, start: int, end: int, whole: bool) -> bool:
     known = 0 < kind <= 110 or 249 <= kind <= 262 or 32768 <= kind <= 32769 or kind >= 65280
     if not known or be16(octets, at + 2) not in (1, 3, 4, 254, 255):
         return False
-    at += 4
+    return records_fit(octets, at + 4, end, records, whole)
+
+
+@lean_kernel
+def records_fit(octets: Any, at: int, end: int, records: int, whole: bool) -> bool:
+    """Whether so many records from `at` on end exactly at `end`; unless `whole`, at most there."""
     for _ in range(records):
         at = _skip_name(octets, at, end, True)
         if at < 0 or at + 10 > end:
@@ -61,3 +66,20 @@ def plausible(octets: Any, start: int, end: int, whole: bool) -> bool:
         if at > end:
             return not whole
     return at == end or not whole
+
+
+@lean_kernel
+def plausible_without_question(octets: Any, start: int, end: int) -> bool:
+    """Whether octets [start, end) are one whole response without a question, with answers.
+
+    So look the further messages of a zone transfer (RFC 5936 2.2.1).
+    """
+    if start + 12 + 11 > end:
+        return False
+    opcode = (octets[start + 2] >> 3) & 15
+    if opcode != 0 or octets[start + 2] < 128 or be16(octets, start + 4) != 0:
+        return False
+    records = be16(octets, start + 6) + be16(octets, start + 8) + be16(octets, start + 10)
+    if be16(octets, start + 6) == 0 or records * 11 > end - start:
+        return False
+    return records_fit(octets, start + 12, end, records, True)

@@ -23,6 +23,7 @@ from forensics.capture.identities import Identities
 from forensics.capture.losses import Reason, new_tally
 from forensics.capture.pbdns import FIELDS, ROOM, SECONDS, TYPE, resynchronise, walk
 from forensics.capture.protobuf import Rows, fields
+from forensics.capture.reassembly import Reassembly
 from forensics.vocabulary import MessageFlag
 from forensics.wire.blocks import MessageBlock
 from forensics.wire.jit import octets as as_octets
@@ -56,9 +57,9 @@ def _width(head: bytes) -> int:
     return 0
 
 
-def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterator[MessageBlock]:
+def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Iterator[MessageBlock]:
     """Read every message of a log; yield a block for each window, perhaps an empty one."""
-    del ports  # it holds nothing but DNS
+    del reassembly  # it holds nothing but DNS
     identities = Identities()
     width = _width(stream.octets[: limits.HEAD_OCTETS].tobytes())
     at = 0
@@ -96,6 +97,7 @@ def blocks(stream: Stream, facts: CaptureFacts, ports: frozenset[int]) -> Iterat
         facts.lost(tally, stream.base)
         facts.packets += frames
         facts.messages += count
+        facts.carriers += count
         facts.other += other
         block = rows.block(out, count, facts.number, identities.decode())
         block.length = wire[:count]

@@ -9,6 +9,7 @@ from forensics import limits
 from forensics.capture import cdns, dnstap, pcap, pcapng, powerdns
 from forensics.capture.containers import STANDARD_INPUT, Stream
 from forensics.capture.facts import CaptureFacts, captures_table, losses_table
+from forensics.capture.reassembly import Reassembly
 from forensics.errors import UnknownFormat
 from forensics.wire.blocks import MessageBlock
 
@@ -16,6 +17,7 @@ __all__ = [
     "READERS",
     "Capture",
     "CaptureFacts",
+    "Reassembly",
     "captures_table",
     "first_time",
     "losses_table",
@@ -32,7 +34,7 @@ class Reader(Protocol):
         """Whether the input that begins with `head` is of this format."""
 
     def blocks(
-        self, stream: Stream, facts: CaptureFacts, ports: frozenset[int]
+        self, stream: Stream, facts: CaptureFacts, reassembly: Reassembly
     ) -> Iterator[MessageBlock]:
         """Yield a block for each window, perhaps an empty one, and fill `facts`."""
 
@@ -47,19 +49,29 @@ class Capture:
         facts: complete once `blocks` is exhausted.
     """
 
-    def __init__(self, stream: Stream, reader: Reader, number: int, ports: frozenset[int]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        reader: Reader,
+        number: int,
+        ports: frozenset[int],
+        reassembly: Reassembly | None,
+    ) -> None:
         compression = f"+{stream.compression}" if stream.compression else ""
         self.facts = CaptureFacts(stream.path, number, reader.NAME + compression)
         self._stream = stream
         self._reader = reader
-        self._ports = ports
+        self._reassembly = reassembly or Reassembly(ports)
+        self._alone = reassembly is None
 
     def blocks(self) -> Iterator[MessageBlock]:
-        """Yield the messages in file order, in blocks of at least one; to be called once."""
+        """Yield the messages in capture order, in blocks of at least one; to be called once."""
         try:
             for block in self._windows():
                 if len(block):
                     yield block
+            if self._alone:
+                yield from self._reassembly.finish()
             self._complete()
         finally:
             self.close()
@@ -69,7 +81,7 @@ class Capture:
         self._stream.close()
 
     def _windows(self) -> Iterator[MessageBlock]:
-        return self._reader.blocks(self._stream, self.facts, self._ports)
+        return self._reader.blocks(self._stream, self.facts, self._reassembly)
 
     def _complete(self) -> None:
         facts, stream = self.facts, self._stream
@@ -89,8 +101,12 @@ def open_capture(
     number: int,
     ports: frozenset[int] = frozenset(),
     block_octets: int = limits.BLOCK_OCTETS,
+    reassembly: Reassembly | None = None,
 ) -> Capture:
     """Open `path` (`-`: standard input) as input `number`; `ports` carry DNS besides 53.
+
+    Fragments and streams go on from one capture to the next that is opened with the same
+    `reassembly`, which knows the ports then; without one, they end with this capture.
 
     Raises:
         Unreadable: missing, a directory, no permission.
@@ -101,7 +117,7 @@ def open_capture(
     head = stream.octets[: limits.HEAD_OCTETS].tobytes()
     for reader in READERS:
         if reader.sniff(head):
-            return Capture(stream, reader, number, ports)
+            return Capture(stream, reader, number, ports, reassembly)
     stream.close()
     raise UnknownFormat(path, 0, _reason(head))
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from forensics import limits
 from forensics.capture.facts import CaptureFacts
+from forensics.capture.losses import LOST_PACKETS
 from forensics.capture.readers import open_capture
 
 with warnings.catch_warnings():
@@ -79,7 +80,19 @@ def read(
                 )
             )
     assert capture.facts.messages == len(rows)
+    check_ledger(capture.facts)
     return capture.facts, rows
+
+
+def check_ledger(facts):
+    """Every packet is one that carries messages, a copy, other traffic, or lost with a reason."""
+    if facts.format.startswith("c-dns") or (facts.format.startswith("dnstap") and facts.duplicates):
+        return  # what they repeat are messages, of which a frame may hold two
+    lost = sum(loss.count for loss in facts.losses.rows() if loss.reason in LOST_PACKETS)
+    assert facts.packets == facts.carriers + facts.duplicates + facts.other + lost, (
+        facts,
+        losses(facts),
+    )
 
 
 def losses(facts):

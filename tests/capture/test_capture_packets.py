@@ -15,7 +15,6 @@ from forensics.vocabulary import MessageFlag
 
 LINKS = (0, 1, 12, 14, 101, 108, 113, 276)
 CUT = int(MessageFlag.CUT)
-FRAGMENT = int(MessageFlag.FRAGMENT)
 QUIET = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -157,32 +156,6 @@ def test_lengths_of_zero_are_filled_in_from_the_packet(tmp_path):
     assert [(row.octets, row.flags) for row in rows] == [(query(), 0), (query(), 0)]
 
 
-def test_first_fragment_gives_header_and_question_and_later_ones_are_counted(tmp_path):
-    payload = response(count=120)
-    whole = sc.IP(src="192.0.2.1", dst="192.0.2.2", id=99) / sc.UDP(sport=53, dport=4000)
-    pieces = [bytes(piece) for piece in sc.fragment(whole / sc.Raw(payload), fragsize=600)]
-    assert len(pieces) > 2
-    facts, rows = of(tmp_path, pieces, link=101)
-    (row,) = rows
-    assert row.flags == CUT | FRAGMENT
-    assert row.length == len(payload)
-    assert payload.startswith(row.octets)
-    assert losses(facts) == {"ip-fragment": len(pieces) - 1}
-
-
-def test_ipv6_fragments(tmp_path):
-    payload = response(count=120)
-    head = sc.IPv6(src="2001:db8::1", dst="2001:db8::2")
-    whole = head / sc.IPv6ExtHdrFragment(id=5) / sc.UDP(sport=53, dport=4000) / sc.Raw(payload)
-    pieces = [bytes(piece) for piece in sc.fragment6(whole, 800)]
-    assert len(pieces) > 2
-    facts, rows = of(tmp_path, pieces, link=101)
-    (row,) = rows
-    assert row.flags == CUT | FRAGMENT
-    assert payload.startswith(row.octets)
-    assert losses(facts) == {"ip-fragment": len(pieces) - 1}
-
-
 @pytest.mark.parametrize("snaplen", [40, 53, 54, 60, 70])
 def test_snapshot_length_cuts_messages(tmp_path, snaplen):
     payload = response(count=4)
@@ -227,21 +200,6 @@ def test_impossible_headers_are_counted(tmp_path):
         (1, 24 + 16),
         (2, 24 + 16 + len(packets[0]) + 16),
     ]
-
-
-def test_tcp_payload_of_port_53_is_a_loss_and_bare_segments_are_other_traffic(tmp_path):
-    head = sc.IP(src="192.0.2.1", dst="192.0.2.2")
-    data = struct.pack(">H", len(query())) + query()
-    packets = [
-        bytes(head / sc.TCP(sport=4000, dport=53, flags="S")),
-        bytes(head / sc.TCP(sport=4000, dport=53, flags="PA") / sc.Raw(data)),
-        bytes(head / sc.TCP(sport=4000, dport=443, flags="PA") / sc.Raw(data)),
-    ]
-    facts, rows = of(tmp_path, packets, link=101)
-    assert rows == []
-    assert losses(facts) == {"tcp-not-reassembled": 1}
-    assert facts.losses.rows()[0].octets == len(data)
-    assert facts.other == 2
 
 
 @pytest.mark.parametrize("port", [5353, 5355, 137])

@@ -33,18 +33,18 @@ def test_every_loss_is_known_in_words() -> None:
     assert set(REASONS) | behind | {"unreadable"} == set(vocabulary.LOSSES)
     assert behind < vocabulary.NOT_READ
     assert set(vocabulary.LOSSES) > vocabulary.NOT_READ
-    assert {"tcp-not-reassembled", "ip-fragment", "link-type-unknown"} <= vocabulary.NOT_READ
+    assert {"stream-limit", "fragment-limit", "link-type-unknown"} <= vocabulary.NOT_READ
     assert not {"file-cut", "packet-cut", "message-cut", "ip-malformed"} & vocabulary.NOT_READ
 
 
 def test_what_is_not_read_is_no_damage() -> None:
     scene = Scene()
-    scene.rows["losses"] += [_lost("tcp-not-reassembled", 126), _lost("file-cut", 1)]
+    scene.rows["losses"] += [_lost("stream-limit", 126), _lost("file-cut", 1)]
     rows = {row["kind"]: row for row in tell(scene.evidence()).findings}
-    assert rows["not-read"]["reasons"] == {"tcp-not-reassembled": 126}
+    assert rows["not-read"]["reasons"] == {"stream-limit": 126}
     assert rows["losses"]["reasons"] == {"file-cut": 1}
     assert (
-        "126 TCP segments (this version does not put TCP streams together)"
+        "126 TCP segments out of order beyond what one stream may hold"
         in rows["not-read"]["sentence"]
     )
     assert "1 file that ends within a record" in rows["losses"]["sentence"]
