@@ -210,6 +210,7 @@ def _block(
             first += done
             facts.packets += done
             facts.messages += rows
+            facts.carriers += len(np.unique(columns.frame[:rows]))
             facts.lost(tally, base)
             block = _message_block(columns, rows, used, facts.number)
             facts.saw_times(block.time)

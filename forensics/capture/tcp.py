@@ -193,7 +193,8 @@ def _known_start(starts: Any, slot: int, a: int, c: int, ports: int, number: int
     place = slot % len(starts)
     if starts[place, 0] == a and starts[place, 1] == c and starts[place, 2] == ports:
         start = int64(starts[place, 3])
-        if 0 <= ahead(number, start) <= REACH:
+        # One before it is a probe that the other side is alive (RFC 1122 4.2.3.6).
+        if -1 <= ahead(number, start) <= REACH:
             return start
     return -1
 
@@ -273,7 +274,8 @@ def segment(
     low = ahead(number, table[row, BASE])
     idle = now - table[row, LAST]
     far = low + size <= -_BEHIND or low >= REACH
-    if far or (low != 0 and (idle > _IDLE or idle < -_BACK)):
+    apart = low > 0 or low + size < 0
+    if far or (apart and (idle > _IDLE or idle < -_BACK)):
         # Another connection with the same ports, or so much lost that nothing is known any more.
         give_up(held, row, octets, out)
         _begin(table, row, number, LOST, -1)

@@ -71,15 +71,23 @@ def _one_hop_later(frame: bytes) -> bytes:
 
 
 def dns_of(frame: bytes) -> tuple[int, int, bytes]:
-    """Source port, destination port and DNS message of an Ethernet frame with plain IP and UDP."""
+    """Source port, destination port and DNS message of an Ethernet frame with plain IP and UDP.
+
+    Of TCP, one message that is whole in its segment; empty: none.
+    """
+    tcp = frame[23 if frame[12:14] == b"\x08\x00" else 20] == 6
     at = 14 + ((frame[14] & 15) * 4 if frame[12:14] == b"\x08\x00" else 40)
     source, destination = struct.unpack_from(">HH", frame, at)
+    if tcp:
+        return source, destination, frame[at + (frame[at + 12] >> 4) * 4 + 2 :]
     return source, destination, frame[at + 8 :]
 
 
 def only(records: list[Record], wanted: Callable[[bytes], bool]) -> list[Record]:
-    """The records whose DNS message is wanted; others of the capture too short to tell are left."""
-    return [r for r in records if len(r.data) >= 54 and wanted(dns_of(r.data)[2])]
+    """The records whose DNS message is wanted; what holds none (bare TCP) is left out."""
+    return [
+        r for r in records if len(r.data) >= 54 and len(m := dns_of(r.data)[2]) > 11 and wanted(m)
+    ]
 
 
 def is_response(message: bytes) -> bool:
