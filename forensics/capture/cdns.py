@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from forensics import limits
 from forensics.capture import cbor, rebuild
 from forensics.capture.containers import Stream
-from forensics.capture.facts import CaptureFacts
+from forensics.capture.facts import CaptureFacts, Ledger
 from forensics.capture.losses import Reason, new_tally
 from forensics.capture.reassembly import Reassembly
 from forensics.capture.rebuild import Columns, Tables
@@ -68,14 +68,16 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
         UnknownFormat: the version of the format is none that is read.
     """
     del reassembly  # C-DNS holds nothing but DNS
+    facts.ledger = ledger = Ledger()
     at = 0
     while True:
-        parameters, left, at = _preamble(stream, facts, at)
+        parameters, left, at = _preamble(stream, facts, ledger, at)
         while left != 0:
             at, behind = _item(stream, at)
             octets = stream.octets
             if left < 0 and at < len(octets) and octets[at] == 0xFF:
                 at += 1
+                ledger.framing += 1
                 break
             if at == len(octets):
                 return
@@ -99,6 +101,7 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
         at, _ = _item(stream, at)
         if at < len(stream.octets) and stream.octets[at] == 0xFF:
             at += 1
+            ledger.framing += 1
         at, _ = _item(stream, at)
         rest = stream.octets[at:]
         if not len(rest):
@@ -127,12 +130,15 @@ def _item(stream: Stream, at: int) -> tuple[int, int]:
         at = 0
 
 
-def _preamble(stream: Stream, facts: CaptureFacts, at: int) -> tuple[list[_Parameters], int, int]:
+def _preamble(
+    stream: Stream, facts: CaptureFacts, ledger: Ledger, at: int
+) -> tuple[list[_Parameters], int, int]:
     """Read up to the blocks: (parameters, how many blocks or -1, offset of the first).
 
     Raises:
         UnknownFormat: no preamble, or of a version that is not read.
     """
+    begun = stream.base + at
     start, behind = _item(stream, at + 1 + len(_NAME_ITEM))
     octets = stream.octets
     values = _map(octets, start, len(octets), 4, 1 << 3)
@@ -155,10 +161,12 @@ def _preamble(stream: Stream, facts: CaptureFacts, at: int) -> tuple[list[_Param
         behind = 0
     major, count, first = cbor.head(stream.octets, behind, len(stream.octets))
     if first < 0:
+        ledger.framing += stream.base + behind - begun
         facts.cut(offset=stream.base + behind, octets=len(stream.octets) - behind)
         return parameters, 0, len(stream.octets)
     if major != cbor.ARRAY:
         raise UnknownFormat(stream.path, place, "C-DNS without an array of blocks")
+    ledger.framing += stream.base + first - begun
     return parameters, count, first
 
 
@@ -174,11 +182,15 @@ def _block(
     """Yield the messages of the block [at, end), which is cut there unless it is `whole`."""
     octets, base = stream.octets, stream.base
     parts = _map(octets, at, end, 6, _EVERYTHING)
+    if whole and facts.ledger is not None:
+        facts.ledger.messages += end - at
     preamble = _map(octets, int(parts[0]), end, 2, 1 << 0)
     chosen = max(int(preamble[1]), 0)
     if parts[0] < 0 or chosen >= len(parameters):
         if not whole:
             return
+        if facts.ledger is not None:
+            facts.ledger.messages -= end - at
         what = "a block without preamble or with unknown parameters"
         offset = base + at
         facts.skipped(Reason.CBOR_MALFORMED, what, offset=offset, octets=end - at, resumed=True)

@@ -356,6 +356,20 @@ class Stream:
                 break
         self.octets, self.room = tail, room
 
+    def drain(self) -> int:
+        """Pass over what is behind the window; return how many octets that was.
+
+        `base` is then the number of octets of the whole decompressed input.
+        """
+        self.base += len(self.octets)
+        behind = self.base
+        self.octets = self.octets[:0]
+        while not self.final:
+            self.advance(0)
+            self.base += len(self.octets)
+            self.octets = self.octets[:0]
+        return self.base - behind
+
     def finish(self) -> str:
         """Hash what was not read, close everything, and return the SHA-256 in hex."""
         if self._pending is not None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from forensics import limits
 from forensics.capture.containers import Stream
-from forensics.capture.facts import CaptureFacts
+from forensics.capture.facts import CaptureFacts, Ledger
 from forensics.capture.frames import ABSURD, FULL, MORE, resynchronise, walk
 from forensics.capture.identities import Identities
 from forensics.capture.losses import SENTENCES, Reason, new_tally
@@ -46,11 +46,13 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
     del reassembly  # dnstap holds nothing but DNS
     identities = Identities()
     repeats = Repeats()
+    facts.ledger = ledger = Ledger()
     at = 0
     while True:
         octets = stream.octets
         rows = Rows.empty(min(limits.BLOCK_MESSAGES, (len(octets) - at) // 8 + 2))
         tally = new_tally()
+        sums = np.zeros(3, np.int64)
         count, frames, other, repeated, reached, ended, _ = walk(
             octets,
             at,
@@ -75,9 +77,11 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
             identities.octets,
             repeats.keys,
             repeats.times,
+            sums,
             tally,
         )
         facts.lost(tally, stream.base)
+        ledger.add(sums)
         facts.packets += frames
         facts.messages += count
         facts.carriers += len(np.unique(rows.frame[:count]))

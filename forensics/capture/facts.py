@@ -18,6 +18,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
+class Ledger:
+    """What became of the decompressed octets of an input; with its losses they are all there.
+
+    Attributes:
+        content: octets of the input, decompressed.
+        messages: in DNS messages, or in what DNS messages were made of.
+        other: in frames without a message.
+        framing: of the format itself, around them.
+    """
+
+    content: int = 0
+    messages: int = 0
+    other: int = 0
+    framing: int = 0
+
+    def add(self, sums: NDArray[np.int64]) -> None:
+        """Add what a kernel counted: messages, other and framing, in this order."""
+        self.messages += int(sums[0])
+        self.other += int(sums[1])
+        self.framing += int(sums[2])
+
+
+@dataclass(slots=True)
 class CaptureFacts:
     """The facts of one input: complete once its blocks are exhausted.
 
@@ -36,6 +59,8 @@ class CaptureFacts:
         other: packets that carry no DNS message that is read.
         first, last: earliest and latest packet time, ns since 1970 UTC; None: no packet.
         losses: what could not be read, and why.
+        ledger: where its octets went; None: this reader keeps no account of them.
+        stopped_by: the damage at which reading stopped before the end; None: it did not.
         watch: keeps the packets of chosen frames (capture.cutting); None: nobody asked.
     """
 
@@ -55,6 +80,8 @@ class CaptureFacts:
     last: int | None = None
     losses: Losses = field(default_factory=Losses)
     watch: Watch | None = None
+    ledger: Ledger | None = None
+    stopped_by: Reason | None = None
 
     def saw_times(self, times: NDArray[np.int64]) -> None:
         """Widen the span of the capture to these times; 0 stands for an unknown one."""
@@ -73,6 +100,8 @@ class CaptureFacts:
         detail = f"{what}; {ending}"
         frame = self.packets + 1
         self.losses.add(reason, offset=offset, frame=frame, octets=octets, detail=detail)
+        if not resumed:
+            self.stopped_by = reason
 
     def cut(self, *, offset: int, octets: int) -> None:
         """Count the last record of the input, of which only the first `octets` are there."""
@@ -114,6 +143,11 @@ def captures_table(facts: list[CaptureFacts]) -> Any:
             "carriers": one.carriers,
             "duplicates": one.duplicates,
             "other": one.other,
+            "content_octets": one.ledger.content if one.ledger else None,
+            "message_octets": one.ledger.messages if one.ledger else None,
+            "other_octets": one.ledger.other if one.ledger else None,
+            "framing_octets": one.ledger.framing if one.ledger else None,
+            "lost_octets": one.losses.octets if one.ledger else None,
             "first": one.first,
             "last": one.last,
         }

@@ -33,6 +33,7 @@ _DNSTAP_MESSAGE: Final = 14
 _DNSTAP_TYPE: Final = 15
 _LAST_KIND: Final = 14
 _START: Final = 2
+_MESSAGES, _OTHER, _FRAMING = range(3)
 _CONTENT_NAME: Final = np.frombuffer(b"protobuf:dnstap.Dnstap", np.uint8)
 
 
@@ -96,6 +97,7 @@ def walk(
     kept: Any,
     repeat_keys: Any,
     repeat_times: Any,
+    ledger: Any,
     tally: Any,
 ) -> tuple[int, int, int, int, int, int, int]:
     """Walk frames from offset `at`.
@@ -103,8 +105,9 @@ def walk(
     Return (messages, data frames, frames without a message, queries left out because another
     frame held them, offset reached, `MORE`, `FULL` or `ABSURD`, a number without meaning). Out:
     the columns of `Rows`. State: the identities known so far (known int64 (1), hashes int64, spans
-    int64 (n, 2), kept uint8) and what `repeats.is_repeat` needs. tally int64 (reasons, 4): losses
-    as count, octets, and offset and frame of the first.
+    int64 (n, 2), kept uint8) and what `repeats.is_repeat` needs. ledger int64 (3): octets, see
+    `facts.Ledger.add`. tally int64 (reasons, 4): losses as count, octets, and offset and frame of
+    the first.
     """
     outer = np.empty(16, np.int64)
     outer_size = np.empty(16, np.int64)
@@ -139,6 +142,8 @@ def walk(
                 break
             if not _is_dnstap_start(octets, at + 8, at + 8 + control):
                 lose(tally, _CONTENT, control, at, first_frame + frames)
+                ledger[_FRAMING] -= control
+            ledger[_FRAMING] += 8 + control
             at += 8 + control
             continue
         if held > longest:
@@ -151,6 +156,7 @@ def walk(
         at = stop
         number = first_frame + frames
         frames += 1
+        ledger[_FRAMING] += 4
         if not fields(octets, begin, stop, outer, outer_size):
             lose(tally, _MALFORMED, held, begin, number)
             continue
@@ -158,6 +164,7 @@ def walk(
             outer_size[_DNSTAP_TYPE] == -2 and outer[_DNSTAP_TYPE] != 1
         ):
             other += 1
+            ledger[_OTHER] += held
             continue
         inner = outer[_DNSTAP_MESSAGE]
         inner_end = inner + outer_size[_DNSTAP_MESSAGE]
@@ -188,6 +195,7 @@ def walk(
             lose(tally, _NO_TIME, 0, begin, number)
         before = count + repeated
         short = False
+        carried = int64(0)
         for answer in range(2):
             field = 14 if answer else 10
             if size[field] < 0:
@@ -195,6 +203,8 @@ def walk(
             if size[field] < 12:
                 short = True
                 continue
+            ledger[_MESSAGES] += size[field]
+            carried += size[field]
             initiator = value[6] & 0xFFFF if size[6] == -2 else 0
             if answer == 0:
                 context = (value[1] + 1) >> 1 | (value[3] & 0xFF) << 8 | initiator << 16
@@ -244,6 +254,9 @@ def walk(
                 lose(tally, _SHORT, held, begin, number)
             else:
                 other += 1
+                ledger[_OTHER] += held
+        else:
+            ledger[_FRAMING] += held - carried
     return count, frames, other, repeated, at, state, touched
 
 

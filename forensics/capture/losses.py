@@ -193,6 +193,11 @@ class Losses:
         """All losses, in the order of where they first happened."""
         return sorted(self._by_reason.values(), key=lambda loss: (loss.offset, loss.reason))
 
+    @property
+    def octets(self) -> int:
+        """Octets lost for all reasons together."""
+        return sum(loss.octets for loss in self._by_reason.values())
+
     def as_dict(self) -> dict[str, int]:
         """Count by the reason's name, sorted by name: the form of report.json."""
         return dict(sorted((REASONS[row.reason], row.count) for row in self.rows()))

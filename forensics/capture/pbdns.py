@@ -28,8 +28,7 @@ _MALFORMED: Final = int(Reason.PROTOBUF_MALFORMED)
 _NO_TIME: Final = int(Reason.NO_TIMESTAMP)
 _TOO_MANY: Final = int(Reason.IDENTITY_LIMIT)
 _OMITTED: Final = int(Reason.EXPORTER_OMITTED)
-_NETWORK_ERROR: Final = 65_536
-"""The RCODE of a response that never came."""
+_MESSAGES, _OTHER, _FRAMING = range(3)
 
 
 @kernel
@@ -118,13 +117,15 @@ def walk(
     hashes: Any,
     spans: Any,
     kept: Any,
+    ledger: Any,
     tally: Any,
 ) -> tuple[int, int, int, int, int]:
     """Walk messages, each behind its length of `width` octets, from offset `at`.
 
     Return (messages, frames, frames without a message, offset reached, `MORE`, `FULL` or
     `ABSURD`). Out: the columns of `Rows` over the octets `out`, and `wire`, the sizes on the wire.
-    State: identities, as in `frames.walk`. tally int64 (reasons, 4): losses.
+    State: identities, as in `frames.walk`. ledger int64 (3): octets, see `facts.Ledger.add`; an
+    entry counts as a message whole. tally int64 (reasons, 4): losses.
     """
     value = np.empty(FIELDS, np.int64)
     size = np.empty(FIELDS, np.int64)
@@ -161,6 +162,7 @@ def walk(
         at = stop
         number = first_frame + frames
         frames += 1
+        ledger[_FRAMING] += width
         if size[TYPE] != -2 or not 1 <= value[TYPE] <= 4:
             lose(tally, _MALFORMED, held, begin, number)
             continue
@@ -180,6 +182,7 @@ def walk(
         if not 0 <= rcode < 4096:
             # No response came, or its outcome is not told: no message.
             other += 1
+            ledger[_OTHER] += held
             continue
         if now == 0:
             now = asked
@@ -252,6 +255,7 @@ def walk(
             put_address(octets, value[FROM], size[FROM], source, count)
             put_address(octets, value[TO], size[TO], destination, count)
         lose(tally, _OMITTED, 0, begin, number)
+        ledger[_MESSAGES] += held
         count += 1
     # `touched` is used, or the reads ahead would be left out.
     return count, frames, other, at, state if touched >= 0 else MORE

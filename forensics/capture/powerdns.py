@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from forensics import limits
 from forensics.capture.containers import Stream
-from forensics.capture.facts import CaptureFacts
+from forensics.capture.facts import CaptureFacts, Ledger
 from forensics.capture.frames import FULL, MORE
 from forensics.capture.identities import Identities
 from forensics.capture.losses import Reason, new_tally
@@ -61,6 +61,7 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
     """Read every message of a log; yield a block for each window, perhaps an empty one."""
     del reassembly  # it holds nothing but DNS
     identities = Identities()
+    facts.ledger = ledger = Ledger()
     width = _width(stream.octets[: limits.HEAD_OCTETS].tobytes())
     at = 0
     while True:
@@ -69,6 +70,7 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
         out = np.empty(ROOM * len(rows.start), np.uint8)
         wire = np.empty(len(rows.start), np.int32)
         tally = new_tally()
+        sums = np.zeros(3, np.int64)
         count, frames, other, reached, ended = walk(
             octets,
             at,
@@ -92,9 +94,11 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
             identities.hashes,
             identities.spans,
             identities.octets,
+            sums,
             tally,
         )
         facts.lost(tally, stream.base)
+        ledger.add(sums)
         facts.packets += frames
         facts.messages += count
         facts.carriers += count

@@ -85,6 +85,11 @@ class Capture:
 
     def _complete(self) -> None:
         facts, stream = self.facts, self._stream
+        rest = stream.drain()
+        if facts.stopped_by is not None:
+            facts.losses.add(facts.stopped_by, count=0, octets=rest, offset=0, frame=0)
+        if facts.ledger is not None:
+            facts.ledger.content = stream.base
         facts.sha256 = stream.finish()
         facts.octets = stream.stored_octets
         if stream.problem is not None:
