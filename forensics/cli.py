@@ -39,7 +39,6 @@ from forensics.arguments import (
     To,
     Zone,
     options_of,
-    time_of,
 )
 from forensics.errors import ForensicsError, UsageError
 from forensics.terminal import (
@@ -344,22 +343,34 @@ def explain_question(
             "may be repeated.",
         ),
     ] = None,
-    resolver: Resolver = None,
+    resolver: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--resolver",
+            help="This address is a resolver; in the resolver view: one of the addresses of the "
+            "resolver asked about. May be repeated.",
+        ),
+    ] = None,
     port: Port = None,
     policy: Policy = "strict",
     trust_anchor: Anchor = None,
+    keys: Keys = None,
     json_: Annotated[
         bool, typer.Option("--json", help="Print JSON, the same whatever the terminal.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Tell what a validating resolver would have concluded for one question at one instant."""
-    from forensics.explain import explain
+    from forensics.explain import explain, read_instant
 
-    moment = time_of(at, "--at")
-    assert moment is not None
+    moment = read_instant(at)
     options = options_of(
-        trust_anchor=trust_anchor, port=port, server=server, resolver=resolver, policy=policy
+        trust_anchor=trust_anchor,
+        keys=keys,
+        port=port,
+        server=server,
+        resolver=resolver,
+        policy=policy,
     )
     say_if_compiling(quiet or json_)
     with bar(quiet) as progress:

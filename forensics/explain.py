@@ -7,6 +7,7 @@ asks them.
 from __future__ import annotations
 
 import difflib
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -62,8 +63,9 @@ def explain(
     if view == "resolver" and not options.resolvers:
         raise UsageError("--view resolver needs the resolver's addresses: --resolver ADDRESS")
     anchors = _anchors(options)
+    supplied = _supplied(options)
     with _tables(sources, options, progress) as (tables, errors):
-        return Asker(tables, options, anchors, view).ask(wanted, number, at), errors
+        return Asker(tables, options, anchors, view, supplied).ask(wanted, number, at), errors
 
 
 def read_name(text: str) -> str:
@@ -91,12 +93,34 @@ def read_type(text: str) -> int:
     return number
 
 
+def read_instant(text: str) -> int:
+    """Read `--at` as ns since 1970; digits of a second that are not given may be any.
+
+    So an answer of 12:00:00.123456789 was there by 12:00:00.123456, as other tools print it.
+
+    Raises:
+        UsageError: it is no time.
+    """
+    from forensics.arguments import time_of
+
+    parts = re.fullmatch(r"(.*:\d\d)[.,](\d+)(.*)", text.strip())
+    whole = time_of(parts[1] + parts[3] if parts else text, "--at")
+    assert whole is not None
+    return whole + int(parts[2][:9].ljust(9, "9")) if parts else whole
+
+
 def _anchors(options: Options) -> list[Any]:
     from forensics.keyring import anchors
 
     if not options.trust_anchors:
         return anchors.built_in()
     return [anchor for path in options.trust_anchors for anchor in anchors.read(path)]
+
+
+def _supplied(options: Options) -> Any:
+    from forensics.keyring import archive
+
+    return archive.read(options.keys) if options.keys else None
 
 
 @contextmanager
@@ -151,10 +175,16 @@ class Asker:
         options: policy, and the roles of addresses.
         anchors: trust anchors.
         view: one of VIEWS.
+        supplied: schemas.KEYS of keys from elsewhere; None: none.
     """
 
     def __init__(
-        self, folder: Path, options: Options, anchors: Sequence[Any], view: str = "published"
+        self,
+        folder: Path,
+        options: Options,
+        anchors: Sequence[Any],
+        view: str = "published",
+        supplied: Any = None,
     ) -> None:
         from forensics.archive.tables import iter_batches
         from forensics.explanation.store import Store
@@ -172,6 +202,7 @@ class Asker:
         self._options = options
         self._anchors = anchors
         self._view = view
+        self._supplied = supplied
         self._captures = {
             number: path
             for batch in tables("captures")
@@ -198,7 +229,8 @@ class Asker:
         from forensics.validation.policy import POLICIES
 
         policy = POLICIES[self._options.policy]
-        walk = Walk(self._store, self._anchors, Checker(policy), at)
+        given = _in_force(self._supplied, at)
+        walk = Walk(self._store, self._anchors, Checker(policy), at, given)
         conclusion = Inquiry(walk, at, self._options.servers).ask(name, kind)
         if conclusion.response is None and not self._store.is_named(name):
             raise UsageError(_never_asked(self._store, name))
@@ -210,6 +242,21 @@ class Asker:
             resolvers=self._resolvers,
             captures=self._captures,
         )
+
+
+def _in_force(supplied: Any, at: int) -> dict[tuple[str, int], list[bytes]]:
+    """Return the supplied records that were in force at an instant, by (zone, type)."""
+    import pyarrow as pa
+
+    found: dict[tuple[str, int], list[bytes]] = {}
+    if supplied is None:
+        return found
+    times = [supplied[name].cast(pa.int64()).to_pylist() for name in ("first", "last")]
+    columns = [supplied[name].to_pylist() for name in ("zone", "type", "rdatas")]
+    for first, last, zone, kind, rdatas in zip(*times, *columns, strict=True):
+        if (first is None or first <= at) and (last is None or at <= last):
+            found.setdefault((zone, kind), []).extend(rdatas)
+    return found
 
 
 def _address(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from forensics.explanation.records import Response
-from forensics.vocabulary import REASON_CODE, Status
+from forensics.vocabulary import REASON_CODE, REASONS, Status
 
 _ORDER: Final = (
     Status.SECURE,
@@ -16,6 +16,11 @@ _ORDER: Final = (
     Status.BOGUS,
 )
 """From best to worst: of a whole answer the worst part counts (RFC 4035 5)."""
+
+
+def status_of(reason: str) -> Status:
+    """Return the status that a reason gives by the catalogue."""
+    return REASONS[REASON_CODE[reason]].status
 
 
 def rank(status: Status) -> int:
@@ -69,6 +74,7 @@ class Link:
         until: ns, when the signature that carries it runs out; None: not told.
         servers: what each server showed, where several were seen.
         is_weak: the confidence is weak.
+        is_supplied: it rests on keys from elsewhere (`--keys`), not on the capture.
     """
 
     zone: str
@@ -83,6 +89,7 @@ class Link:
     until: int | None = None
     servers: tuple[ServerView, ...] = field(default=())
     is_weak: bool = False
+    is_supplied: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from forensics.explanation.chain import Cited, Link, ServerView, rank
+from forensics.explanation.chain import Cited, Link, ServerView, rank, status_of
 from forensics.explanation.current import Current, accuses, current
 from forensics.explanation.denial import deniers_of, judge_denial, signer_of
 from forensics.explanation.records import (
@@ -187,7 +187,7 @@ def _judge_ds(
 ) -> Cut:
     rrset = ds_rrset(response, name)
     assert rrset is not None
-    delegation = tuple(d for rdata in rrset.rdatas if (d := _record(rdata)) is not None)
+    delegation = tuple(d for rdata in rrset.rdatas if (d := read_ds(rdata)) is not None)
     named = tuple(sorted({(d.tag, d.algorithm) for d in delegation}))
     if not parent.keys:
         sentence = (
@@ -282,12 +282,13 @@ def _failed(
     name: str, tried: Tried, cited: tuple[Cited, ...], what: str, named: tuple[tuple[int, int], ...]
 ) -> Cut:
     """The cut whose proof carries a signature that does not stand."""
-    status = Status.INDETERMINATE if tried.reason == "limit-reached" else Status.BOGUS
+    status = status_of(tried.reason)
     sentence = f"The signature of key {tried.signature.tag} {what} does not stand."
     keys = ((tried.signature.tag, tried.signature.algorithm),)
     kind = "ds" if named else "denial"
     link = _link(name, status, tried.reason, cited, sentence, keys, kind=kind)
-    return Cut(BROKEN, replace(link, is_weak=tried.is_weak))
+    kind_of_cut = BROKEN if status == Status.BOGUS else UNKNOWN
+    return Cut(kind_of_cut, replace(link, is_weak=tried.is_weak))
 
 
 def _link(
@@ -303,7 +304,8 @@ def _link(
     return Link(name, kind, status, reason, name, TYPE_DS, keys, cited, sentence, until)
 
 
-def _record(rdata: bytes) -> DelegationSigner | None:
+def read_ds(rdata: bytes) -> DelegationSigner | None:
+    """Read the RDATA of a DS record (RFC 4034 5.1), None where it is too short."""
     if len(rdata) < 5:
         return None
     return DelegationSigner(int.from_bytes(rdata[:2], "big"), rdata[2], rdata[3], rdata[4:])

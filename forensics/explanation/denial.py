@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from forensics.explanation.chain import status_of
 from forensics.explanation.records import Response, RRset
 from forensics.explanation.signer import Signer
 from forensics.explanation.signing import Tried
@@ -94,7 +95,7 @@ def judge_denial(
             )
             return Denied(Status.BOGUS, "rrsig-missing", sentence)
         if not tried.is_good:
-            status = Status.INDETERMINATE if tried.reason == "limit-reached" else Status.BOGUS
+            status = status_of(tried.reason)
             sentence = (
                 f"The denial of {said(zone)} is signed with key {tried.signature.tag}, and that"
                 f" signature does not stand."

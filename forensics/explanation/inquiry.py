@@ -19,7 +19,7 @@ from forensics.explanation.answer import (
     Answer,
     classify,
 )
-from forensics.explanation.chain import Cited, Judged, Link, ServerView, rank, worst
+from forensics.explanation.chain import Cited, Judged, Link, ServerView, rank, status_of, worst
 from forensics.explanation.current import Current, accuses, current
 from forensics.explanation.denial import judge_denial, signer_of
 from forensics.explanation.records import (
@@ -462,9 +462,10 @@ def _open(standing: Standing, link: Link, reason: str, sentence: str) -> Judged:
 
 def _bad(link: Link, tried: Tried, what: str) -> Link:
     """The last link where its signature does not stand."""
-    status = Status.INDETERMINATE if tried.reason == "limit-reached" else Status.BOGUS
+    status = status_of(tried.reason)
     tag = tried.signature.tag
     sentence = {
+        "dnskey-not-captured": f"Key {tag}, which made the signature {what}, is not known.",
         "dnskey-missing": f"No published key is the key {tag} that made the signature {what}.",
         "signature-invalid": f"Key {tag} is published, and the signature {what} is not by it.",
         "signature-expired": f"The signature of key {tag} {what} had run out.",

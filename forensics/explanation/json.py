@@ -88,6 +88,7 @@ def _link(link: Link, at: int, captures: dict[int, str]) -> dict[str, Any]:
         "keys": [{"tag": tag, "algorithm": algorithm} for tag, algorithm in link.keys],
         "frames": [cited.response.frame for cited in link.cited if cited.response.frame],
         "sightings": [_cited(cited, at, captures) for cited in link.cited],
+        "source": "supplied" if link.is_supplied else "observed",
         "valid_until": None if link.until is None else rfc3339(link.until),
         "confidence": "weak" if link.is_weak else "strong",
         "sentence": _begun(link.sentence),

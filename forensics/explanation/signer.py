@@ -9,7 +9,7 @@ by its own time. And a key that the next sighting of the key set holds may have 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from forensics.explanation.current import current
@@ -41,6 +41,7 @@ class Signer:
         at: ns, the instant.
         responses: that tell of the DNSKEY RRset, in order of time.
         sightings: the tables.
+        is_supplied: the keys come from the user: which others there were is not known.
     """
 
     zone: str
@@ -49,7 +50,7 @@ class Signer:
     at: int
     responses: Sequence[Response] = ()
     sightings: Sightings | None = None
-    _sets: list[tuple[int, tuple[Key, ...]]] | None = field(default=None, repr=False)
+    is_supplied: bool = False
 
     def best(self, rrset: RRset, seen: int) -> Tried | None:
         """Return the signature that speaks for an RRset seen at `seen` (ns); None: none there."""
@@ -60,6 +61,8 @@ class Signer:
             # Seen only later, and perhaps made later: it is judged by its own time.
             then = self.checker.best(rrset, self.zone, self.keys, seen)
             tried = replace(then, is_later=True, is_weak=True) if then else tried
+        if self.is_supplied and tried.reason == "dnskey-missing":
+            return replace(tried, reason="dnskey-not-captured")
         if tried.reason in {"dnskey-missing", "signature-invalid"} and seen < self.at:
             then = self.checker.best(rrset, self.zone, self._keys_at(seen), self.at)
             if then is not None and then.reason not in {"dnskey-missing", "signature-invalid"}:

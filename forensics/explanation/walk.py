@@ -6,17 +6,17 @@ zones below at best `valid`; what is broken or proven unsigned ends the way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from forensics.explanation.chain import Link
-from forensics.explanation.cuts import BROKEN, NO_CUT, SIGNED, UNSIGNED, judge_cut
+from forensics.explanation.cuts import BROKEN, NO_CUT, SIGNED, UNSIGNED, judge_cut, read_ds
 from forensics.explanation.keys import judge_keys
 from forensics.explanation.records import Response
 from forensics.explanation.signer import Signer
 from forensics.explanation.signing import Checker
 from forensics.explanation.store import Captured, Store
-from forensics.explanation.words import said
+from forensics.explanation.words import said, type_text
 from forensics.knowledge import Anchor, DelegationSigner, Key, ancestors, is_subdomain, labels
 from forensics.limits import CHAIN_DEPTH
 from forensics.vocabulary import TYPE_DNSKEY, TYPE_DS, TYPE_NSEC, TYPE_NSEC3, Status
@@ -57,6 +57,7 @@ class Walk:
         anchors: all trust anchors, whatever their dates.
         checker: tries the keys.
         at: ns.
+        supplied: RDATA of DNSKEY and DS records from elsewhere, by (zone, type).
         captured: what was looked up last; it covers the names on the way.
     """
 
@@ -64,6 +65,7 @@ class Walk:
     anchors: Sequence[Anchor]
     checker: Checker
     at: int
+    supplied: Mapping[tuple[str, int], Sequence[bytes]] = field(default_factory=dict)
     captured: Captured = field(default_factory=Captured)
     _steps: dict[tuple[str, str, tuple[str, ...]], Standing] = field(default_factory=dict)
     _starts: dict[str, Standing] = field(default_factory=dict)
@@ -202,7 +204,11 @@ class Walk:
         status, reason = above.status, above.reason
         if delegation is None:
             status = Status.VALID
-            if not is_told:
+            given = [d for r in self.supplied.get((zone, TYPE_DS), ()) if (d := read_ds(r))]
+            if given and not is_told:
+                delegation = given
+                links = (*links, _supplied_link(zone, "ds", TYPE_DS, given))
+            elif not is_told:
                 reason = "ds-not-captured"
                 sentence = f"What the parent of {said(zone)} says of its keys was not captured."
                 links = (
@@ -213,9 +219,26 @@ class Walk:
         made = judge_keys(
             zone, delegation, self.captured.all_of(zone, TYPE_DNSKEY), self.checker, self.at
         )
+        known = [Key(zone, r) for r in self.supplied.get((zone, TYPE_DNSKEY), ()) if len(r) > 4]
+        if made.link.reason == "dnskey-not-captured" and not made.is_captured and known:
+            link = _supplied_link(zone, "dnskey", TYPE_DNSKEY, known)
+            signer = replace(self._signer(zone, known), is_supplied=True)
+            return Standing(zone, Status.VALID, reason, signer, (*links, link))
         links = (*links, made.link)
         if made.link.status in {Status.BOGUS, Status.INSECURE}:
             status, reason = made.link.status, made.link.reason
         elif made.link.status == Status.INDETERMINATE:
             status, reason = Status.VALID, made.link.reason
         return Standing(zone, status, reason, self._signer(zone, made.keys), links)
+
+
+def _supplied_link(
+    zone: str, kind: str, record: int, given: Sequence[Key | DelegationSigner]
+) -> Link:
+    """Tell of a link that the user's own records stand in for."""
+    named = tuple(sorted({(one.tag, one.algorithm) for one in given}))
+    sentence = (
+        f"It was not captured; the {type_text(record)} records of {said(zone)} were supplied."
+    )
+    return Link(zone, kind, Status.VALID, "none", zone, record, named, sentence=sentence,
+                is_supplied=True)  # fmt: skip

@@ -83,6 +83,7 @@ def _outcome(link: _Row) -> str:
     keys = ", ".join(f"{key['tag']}/{key['algorithm']}" for key in link["keys"][:6])
     by = f", key {keys}" if keys else ""
     weak = ", weak" if link["confidence"] == "weak" else ""
+    weak += ", supplied" if link["source"] == "supplied" else ""
     if link["reason"] == "none":
         return f"{link['status']}{by}{weak}"
     return f"{link['status']}, {link['reason']}{by}{weak}"
