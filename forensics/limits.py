@@ -372,3 +372,8 @@ LOG_ENTRIES: Final = 1_000_000
 
 LOG_NAMES: Final = 10_000
 """Names of one log that are counted apart where no incident explains them."""
+
+UNOBTAINABLE_TRIES: Final = 6
+"""Questions for a zone's keys that must fail, with none answered, before `explain` calls them
+unobtainable: where a capture loses a third of its packets, six in a row is one case in hundreds,
+and a resolver that cannot get them asks some dozen times."""

@@ -15,7 +15,7 @@ from forensics.explanation.records import NOERROR, TYPE_CNAME, Response, RRset
 from forensics.explanation.signing import Checker, Tried
 from forensics.explanation.words import said, server_text, tags_text
 from forensics.knowledge import DIGESTS, DelegationSigner, Key, wire_name
-from forensics.limits import SECOND
+from forensics.limits import SECOND, UNOBTAINABLE_TRIES
 from forensics.vocabulary import NXDOMAIN, TYPE_DNSKEY, Section, Status
 
 _SHA1 = 1
@@ -118,10 +118,9 @@ def judge_keys(
                      sentence=sentence)
             )  # fmt: skip
     chosen = current(tells(responses, zone), at, lambda r: key_rrset(r, zone))
-    if not chosen or _has_run_out(chosen[0], responses, at):
-        failed = [r for r in responses if _failed(r, zone) and r.time <= at]
-        if failed and trusted is not None and (chosen or not tells(responses, zone)):
-            return _unobtainable(zone, failed)
+    failed = _failures(zone, chosen, responses, at)
+    if trusted is not None and len(failed) >= UNOBTAINABLE_TRIES:
+        return _unobtainable(zone, failed)
     if not chosen:
         return _not_captured(zone)
     judged = [(c, _judge(zone, trusted, c, checker, at)) for c in chosen]
@@ -286,15 +285,17 @@ def _failed(response: Response, zone: str) -> bool:
     )
 
 
-def _has_run_out(chosen: Current, responses: Sequence[Response], at: int) -> bool:
-    """Whether the last key set has outlived its TTL and all that was asked since has failed."""
-    zone = chosen.response.qname
-    rrset = key_rrset(chosen.response, zone)
-    if rrset is None or chosen.is_later:
-        return False
-    end = chosen.response.time + rrset.ttl * SECOND
-    failed = [r for r in responses if _failed(r, zone) and end < r.time <= at]
-    return bool(failed)
+def _failures(
+    zone: str, chosen: Sequence[Current], responses: Sequence[Response], at: int
+) -> list[Response]:
+    """Return the questions for the keys that failed since the last key set ran out."""
+    since = 0
+    if chosen:
+        rrset = key_rrset(chosen[0].response, zone)
+        if rrset is None:
+            return []
+        since = 0 if chosen[0].is_later else chosen[0].response.time + rrset.ttl * SECOND
+    return [r for r in responses if _failed(r, zone) and since < r.time <= at]
 
 
 def _unobtainable(zone: str, failed: Sequence[Response]) -> KeySet:

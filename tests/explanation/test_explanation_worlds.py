@@ -1,0 +1,299 @@
+"""Each rule in both directions, on miniature worlds whose truth is known by construction."""
+
+from __future__ import annotations
+
+import dns.message
+import pytest
+from explanation_asked import outcome
+from world import DAY, START, healthy, key
+
+from forensics.errors import UsageError
+
+ZONE = "alpha.de."
+LEAF_SERVERS = {"192.0.2.31", "192.0.2.32", "192.0.2.41", "192.0.2.42"}
+
+
+def question(packet):
+    return dns.message.from_wire(packet.data).question[0]
+
+
+def is_upstream(packet) -> bool:
+    return "192.0.2." in packet.source or "192.0.2." in packet.target
+
+
+def lookups(world):
+    """The clients' questions with the instant of each answer."""
+    for packet in world.packets:
+        if packet.sport == 53 and packet.source.startswith("198.51.100.5"):
+            asked = question(packet)
+            kind = asked.rdtype.name
+            yield asked.name.to_text().lower(), kind, packet.time / 1e9 - START
+
+
+def now(world, zone=ZONE):
+    return world.versions[zone][-1][1]
+
+
+@pytest.fixture(scope="module")
+def sound():
+    return healthy(3).run(400, 3)
+
+
+# -- nothing is accused in a healthy world, however little of it was captured ----------------------
+
+
+def test_a_healthy_world_is_secure_or_proven_unsigned(asked, sound):
+    ask = asked(sound)
+    for name, kind, when in lookups(sound):
+        told = ask(name, kind, when)
+        below_unsigned = name.endswith("plain.de.") and not (name == "plain.de." and kind == "DS")
+        if name.endswith(("de.", "nl.")):
+            wanted = {"insecure"} if below_unsigned else {"secure", "insecure"}
+            assert told["status"] in wanted, (name, kind, told)
+            if not below_unsigned and not name.startswith("alias."):
+                assert told["status"] == "secure", (name, kind, told)
+
+
+@pytest.mark.parametrize(
+    "keep",
+    [
+        lambda p: p.source in LEAF_SERVERS or p.target in LEAF_SERVERS,
+        lambda p: not is_upstream(p),
+        lambda p: p.source.startswith("192.0.2."),
+        lambda p: "DNSKEY" not in question(p).rdtype.name,
+        lambda p: question(p).rdtype.name != "DS",
+        lambda p: p.time > (START + 200) * 10**9,
+        lambda p: p.time % 3,
+    ],
+    ids=["leaves", "clients", "responses", "no-dnskey", "no-ds", "second-half", "thinned"],
+)
+def test_parts_of_a_healthy_world_accuse_nobody(asked, sound, keep):
+    ask = asked(sound, keep=keep)
+    statuses = set()
+    for name, kind, when in list(lookups(sound))[::3]:
+        try:
+            told = ask(name, kind, when)
+        except UsageError:
+            continue
+        assert told["status"] != "bogus", (name, kind, told)
+        statuses.add(told["status"])
+    assert statuses
+
+
+def test_without_the_chain_above_a_good_signature_is_valid(asked, sound):
+    ask = asked(sound, keep=lambda p: p.source in LEAF_SERVERS or p.target in LEAF_SERVERS)
+    assert outcome(ask("www.alpha.de.", "A", 390)) == ("valid", "none")
+    assert outcome(ask("www.plain.de.", "A", 390))[0] == "indeterminate"
+
+
+def test_without_dnskeys_nothing_is_known(asked, sound):
+    ask = asked(sound, keep=lambda p: question(p).rdtype.name != "DNSKEY")
+    assert outcome(ask("www.alpha.de.", "A", 390)) == ("indeterminate", "dnskey-not-captured")
+
+
+def test_a_private_root_is_no_outage(asked, sound):
+    told = asked(sound, trusted=False)("www.alpha.de.", "A", 390)
+    assert outcome(told) == ("valid", "none")
+    assert (told["chain"][0]["link"], told["chain"][0]["reason"]) == ("anchor", "no-trust-anchor")
+
+
+def test_only_what_came_later_is_labelled(asked, sound):
+    told = asked(sound)("www.alpha.de.", "A", -50)
+    assert told["status"] != "bogus"
+    assert told["later"]
+    assert all(seen["later"] and seen["age"] < 0 for k in told["chain"] for seen in k["sightings"])
+
+
+def test_a_name_never_asked_is_refused_with_names_near_it(asked, sound):
+    with pytest.raises(UsageError, match=r"www\.alpha\.de\. A"):
+        asked(sound)("www.alpa.de.", "A", 100)
+
+
+# -- broken zones: before, in, and after --------------------------------------------------------
+
+
+def breaking(change, *, zone=ZONE, until=None, seed=5, **kinds):
+    """A world in which a zone changes at 150 s and changes back at 300 s."""
+    world = healthy(seed, **kinds)
+    good = now(world, zone)
+    bad = world.at(150, change(good))
+    world.at(300, (until or good).next(serial=bad.serial + 1, signed_at=START + 299 - DAY))
+    return world.run(450, 2)
+
+
+BREAKS = {
+    "dnskey-missing": lambda s: s.next(zsks=(key("stranger"),), signed_at=START - DAY + 9),
+    "ds-mismatch": lambda s: s.next(
+        keys=(key("x", 257), key("y")), ksks=(key("x", 257),), zsks=(key("y"),)
+    ),
+    "dnskey-unsigned-by-ds-key": lambda s: s.next(ksks=s.zsks),
+    "signature-expired": lambda s: s.next(until=START + 100),
+    "signature-not-yet-valid": lambda s: s.next(signed_at=START + 5 * DAY),
+    "dnskey-absent": lambda s: s.next(signed=False),
+}
+
+
+@pytest.mark.parametrize("reason", BREAKS)
+def test_a_break_is_named_with_its_reason_and_only_while_it_lasts(asked, reason):
+    ask = asked(breaking(BREAKS[reason]))
+    assert outcome(ask("www.alpha.de.", "A", 145)) == ("secure", "none")
+    told = ask("www.alpha.de.", "A", 295)
+    assert outcome(told) == ("bogus", reason)
+    assert told["resolver_rcode"] == "SERVFAIL"
+    assert outcome(ask("www.beta.de.", "A", 295)) == ("secure", "none")
+    assert outcome(ask("www.alpha.de.", "A", 445)) == ("secure", "none")
+
+
+def test_a_bad_denial_above_breaks_unsigned_names_too(asked):
+    """As in May 2026: the unsigned zones below need a proof that they are."""
+    world = breaking(lambda s: s.next(zsks=(key("stranger"),)), zone="de.")
+    ask = asked(world)
+    assert outcome(ask("www.plain.de.", "A", 145)) == ("insecure", "none")
+    assert outcome(ask("www.plain.de.", "A", 295)) == ("bogus", "dnskey-missing")
+
+
+def test_of_servers_that_differ_the_worst_counts_and_all_are_listed(asked):
+    world = healthy(6)
+    world.own[("192.0.2.32", ZONE)] = now(world).next(serial=1, until=START + 10)
+    told = asked(world.run(400, 2))("www.alpha.de.", "A", 395)
+    assert outcome(told) == ("bogus", "signature-expired")
+    by_server = {s["address"]: s["status"] for s in told["servers"]}
+    assert by_server["192.0.2.32"] == "bogus"
+    only = asked(world, servers=frozenset({"192.0.2.31"}))("www.alpha.de.", "A", 395)
+    assert {s["address"] for s in only["servers"]} == {"192.0.2.31"}
+
+
+def test_skew_is_by_policy(asked):
+    world = breaking(lambda s: s.next(until=START + 100))
+    assert outcome(asked(world)("www.alpha.de.", "A", 295))[0] == "bogus"
+    assert outcome(asked(world, policy="unbound")("www.alpha.de.", "A", 295))[0] == "secure"
+
+
+# -- keys through time ----------------------------------------------------------------------------
+
+
+def rolled(*, asks_keys):
+    """A ZSK published at 100 s that signs from 200 s on."""
+    world = healthy(7, ask_keys=asks_keys)
+    state = now(world)
+    ksk, old = state.keys
+    new = key("the next")
+    world.at(100, state.next(keys=(ksk, old, new)))
+    world.at(200, state.next(serial=3, keys=(ksk, old, new), zsks=(new,)))
+    return world.run(400, 2)
+
+
+def quiet(begin, end, zone=ZONE):
+    """Keep packets but the zone's DNSKEY questions between two seconds."""
+    return lambda p: (
+        not (
+            begin < p.time / 1e9 - START < end
+            and question(p).rdtype.name == "DNSKEY"
+            and question(p).name.to_text().lower() == zone
+        )
+    )
+
+
+def test_a_roll_whose_publication_fell_into_a_gap_is_not_accused(asked):
+    world = rolled(asks_keys=lambda _: True)
+    told = asked(world, keep=quiet(95, 320))("www.alpha.de.", "A", 300)
+    assert told["status"] in {"valid", "secure"}, told
+    told = asked(world)("www.alpha.de.", "A", 300)
+    assert outcome(told) == ("secure", "none")
+
+
+def test_a_resolver_that_holds_the_old_keys_refuses_and_another_view_does_not(asked):
+    world = healthy(8)
+    state = now(world)
+    ksk = state.keys[0]
+    new = key("too fast")
+    world.at(200, state.next(keys=(ksk, new), zsks=(new,), signed_at=START + 199 - DAY))
+    asking = world.resolvers[0]
+    for when, zone, name, kind, server in (
+        (10, ".", ".", "DNSKEY", None),
+        (11, ".", "www.alpha.de.", "A", None),
+        (12, "de.", "de.", "DNSKEY", None),
+        (13, "de.", "www.alpha.de.", "A", None),
+        (190, ".", ".", "DNSKEY", None),
+        (191, ".", "www.alpha.de.", "A", None),
+        (192, "de.", "de.", "DNSKEY", None),
+        (193, "de.", "www.alpha.de.", "A", None),
+        (195, ZONE, ZONE, "DNSKEY", world.servers[6]),
+        (210, ZONE, "www.alpha.de.", "A", world.servers[6]),
+    ):
+        world.ask(when, asking, zone, name, kind, server)
+    world.ask(211, world.resolvers[1], ZONE, ZONE, "DNSKEY", world.servers[6])
+    world.packets.sort(key=lambda p: p.time)
+    held = asked(world, view="resolver", resolvers=frozenset({asking}))
+    assert outcome(held("www.alpha.de.", "A", 212)) == ("bogus", "dnskey-missing")
+    assert outcome(asked(world)("www.alpha.de.", "A", 212)) == ("secure", "none")
+    # Once the TTL of what it held has run out, nothing is known of it.
+    assert held("www.alpha.de.", "A", 300)["status"] == "indeterminate"
+
+
+def test_supplied_keys_make_a_signature_valid_and_say_so(asked, sound, tmp_path):
+    file = tmp_path / "keys"
+    file.write_text("".join(f"{ZONE} IN DNSKEY {k.record.to_text()}\n" for k in now(sound).keys))
+    no_keys = lambda p: question(p).rdtype.name != "DNSKEY"  # noqa: E731
+    told = asked(sound, keep=no_keys, keys=(str(file),))("www.alpha.de.", "A", 390)
+    assert outcome(told) == ("valid", "none")
+    assert "supplied" in {link["source"] for link in told["chain"]}
+
+
+def unanswered(zone, begin):
+    """Keep packets but the answers to the zone's DNSKEY questions from a second on."""
+    return lambda p: (
+        not (
+            p.time / 1e9 - START > begin
+            and p.sport == 53
+            and question(p).rdtype.name == "DNSKEY"
+            and question(p).name.to_text().lower() == zone
+        )
+    )
+
+
+def test_keys_that_nobody_could_fetch_are_unobtainable_and_one_lost_answer_is_nothing(asked):
+    world = healthy(11).run(400, 2)
+    for attempt in range(8):
+        world.ask(300 + attempt, world.resolvers[0], ZONE, ZONE, "DNSKEY", world.servers[6])
+    world.packets.sort(key=lambda p: p.time)
+    told = asked(world, keep=unanswered(ZONE, 100))("www.alpha.de.", "A", 390)
+    assert outcome(told) == ("bogus", "dnskey-unobtainable")
+    last = max(
+        p.time
+        for p in world.packets
+        if question(p).rdtype.name == "DNSKEY"
+        and p.sport == 53
+        and p.time < (START + 250) * 10**9
+        and question(p).name.to_text().lower() == ZONE
+    )
+    told = asked(world, keep=lambda p: p.time != last)("www.alpha.de.", "A", 290)
+    assert outcome(told) == ("secure", "none")
+
+
+def test_an_unknown_algorithm_in_all_ds_leaves_the_zone_insecure(asked):
+    world = healthy(9)
+    odd = key("alpha.de. ksk", 257)
+    top = now(world, "de.")
+    world.versions["de."] = [(0, top)]
+    strange = odd._replace(record=odd.record.replace(algorithm=200))
+    children = tuple((z, (strange,) if z == ZONE else held) for z, held in top.children)
+    world.versions["de."] = [(0, top.next(children=children))]
+    told = asked(world.run(200, 2))("www.alpha.de.", "A", 190)
+    assert outcome(told) == ("insecure", "algorithm-unsupported")
+    both = tuple((z, (strange, odd) if z == ZONE else held) for z, held in top.children)
+    world = healthy(9)
+    world.versions["de."] = [(0, top.next(children=both))]
+    told = asked(world.run(200, 2))("www.alpha.de.", "A", 190)
+    assert outcome(told) == ("secure", "none")
+
+
+def test_a_zone_going_unsigned_rightly_is_insecure_afterwards(asked):
+    world = healthy(10)
+    top = now(world, "de.")
+    children = tuple((z, () if z == ZONE else held) for z, held in top.children)
+    world.at(100, top.next(children=children))
+    world.at(250, now(world).next(signed=False))
+    ask = asked(world.run(400, 2))
+    assert outcome(ask("www.alpha.de.", "A", 95)) == ("secure", "none")
+    assert outcome(ask("www.alpha.de.", "A", 390)) == ("insecure", "none")
