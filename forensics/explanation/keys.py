@@ -295,7 +295,12 @@ def _failures(
         if rrset is None:
             return []
         since = 0 if chosen[0].is_later else chosen[0].response.time + rrset.ttl * SECOND
-    return [r for r in responses if _failed(r, zone) and since < r.time <= at]
+    resolvers = {r.server for r in responses if r.ra}
+    return [
+        r
+        for r in responses
+        if _failed(r, zone) and since < r.time <= at and r.server not in resolvers
+    ]
 
 
 def _unobtainable(zone: str, failed: Sequence[Response]) -> KeySet:

@@ -246,7 +246,7 @@ def unanswered(zone, begin):
         not (
             p.time / 1e9 - START > begin
             and p.sport == 53
-            and question(p).rdtype.name == "DNSKEY"
+            and question(p).rdtype.name in {"DNSKEY", "ANY"}
             and question(p).name.to_text().lower() == zone
         )
     )
