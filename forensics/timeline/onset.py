@@ -36,8 +36,20 @@ from forensics.timeline.kernels import (
 )
 from forensics.timeline.moments import FAR, Moment
 from forensics.timeline.strata import Case, Cell, assign, rows_of_cases
+from forensics.vocabulary import Status
 
 EXPIRED: Final = vocabulary.REASON_CODE["signature-expired"]
+
+LINKS: Final = frozenset(
+    vocabulary.REASON_CODE[code]
+    for code in (
+        "ds-mismatch",
+        "dnskey-absent",
+        "dnskey-unsigned-by-ds-key",
+        "algorithm-incomplete",
+    )
+)
+"""Reasons that lie between the DS and the DNSKEY RRset: only a chain that stands clears them."""
 
 
 @dataclass(slots=True)
@@ -168,6 +180,7 @@ def bracket(
         return found
     owner = assign(cases, catalog)
     lookup = _Lookup(flat)
+    chained = _chained(evidence, catalog, cases)
     suspects = _suspects(evidence, catalog, {case.episode.zone for case in cases})
     reasons = {
         spell.first.signature: spell.reason for case in cases for spell in case.episode.spells
@@ -186,6 +199,8 @@ def bracket(
         at, _, outcome = rows_of_cases(rows, cases, owner, judge, catalog)
         at = at[outcome == GOOD]
         signature = rows.signature[at]
+        proves = (rows.status[at] == Status.SECURE) | ~chained[catalog.signer[signature]]
+        at, signature = at[proves], signature[proves]
         stratum = lookup.find(
             rows.place[at],
             rows.side[at],
@@ -222,6 +237,29 @@ def _frame(stratum: Stratum, catalog: Catalog, *, expired: bool) -> list[list[in
             -1 if expired else 0, stratum.next_state, stratum.next_divide, 0,
         ],
     ]  # fmt: skip
+
+
+def _chained(evidence: Evidence, catalog: Catalog, cases: list[Case]) -> NDArray[np.bool_]:
+    """Tell for which signers a good answer must be secure to prove anything.
+
+    Where the link to the parent broke, `valid` (right under a key published then, the chain above
+    not known) is what stands between the last sighting of the old DS and the first of the new one:
+    it may be either side of the change. Signers that were never secure keep what they have.
+    """
+    signers = {
+        catalog.signer[spell.first.signature]
+        for case in cases
+        for spell in case.episode.spells
+        if spell.reason in LINKS
+    }
+    found = np.zeros(len(catalog.signers), dtype=bool)
+    status = coded(evidence.verdicts["status"])
+    secure = np.array([value == "secure" for value in status.values.to_pylist()], dtype=bool)
+    rows = status.lookup(secure, absent=False).astype(bool)
+    ever = np.unique(catalog.signer[integers(evidence.verdicts["signature"])[rows]])
+    chosen = np.intersect1d(ever, np.array(sorted(signers), dtype=np.int64))
+    found[chosen[chosen >= 0]] = True
+    return found
 
 
 def _suspects(evidence: Evidence, catalog: Catalog, zones: set[str]) -> NDArray[np.bool_]:

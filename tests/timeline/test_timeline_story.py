@@ -144,6 +144,29 @@ def test_old_signature_beside_the_bad_one_proves_nothing_between_serials() -> No
     assert incident["onset"]["last_good"] == at(1)
 
 
+@pytest.mark.parametrize("reason", ["ds-mismatch", "signature-invalid"])
+def test_only_a_standing_chain_brackets_a_broken_link(reason: str) -> None:
+    """Between the last sighting of the old DS and the first of the new one, nobody knows."""
+    scene = Scene()
+    place = scene.place("192.0.2.1")
+    soa = scene.sign("de.", SOA, "de.")
+    for status, start, end in (
+        ("secure", None, 10),
+        ("valid", 10, 20),
+        ("bogus", 20, 30),
+        ("valid", 30, 40),
+        ("secure", 40, None),
+    ):
+        why = reason if status == "bogus" else "none"
+        scene.judge(soa, status, why, start=start, end=end)
+    for second in (5, 15, 25, 35, 45):
+        scene.see(soa, second, place)
+    (incident,) = tell(scene.evidence()).incidents
+    good = (5, 45) if reason == "ds-mismatch" else (15, 35)
+    assert incident["onset"] == {"last_good": at(good[0]), "first_bad": at(25)}
+    assert incident["recovery"] == {"last_bad": at(25), "first_good": at(good[1])}
+
+
 def test_recovery_needs_every_stratum_and_a_newer_serial() -> None:
     scene = Scene()
     place = scene.place("192.0.2.1")

@@ -25,7 +25,7 @@ async def script(lab: Lab) -> None:
     await lab.mitigate(
         "unbound-2", "negative-trust-anchor", ("insecure_add", "al."), ("flush_zone", "al.")
     )
-    await lab.operate("front", ("mark", "al."))
+    await lab.mitigate("front", "negative-trust-anchor", ("mark", "al."))
 
     await lab.at(REMOVED)
     parent.put_ds(zone.origin)

@@ -77,19 +77,30 @@ def _decompressed(path: Path) -> bytes:
 
 
 def _selected(data: bytes, wanted: Wanted) -> Iterator[bytes]:
-    """Yield the file header and the packets between addresses that are wanted (Ethernet, LE)."""
+    """Yield the file header and the packets between addresses that are wanted."""
     yield data[:HEADER]
+    for record in read_records(data):
+        ends = ends_of(record[RECORD:])
+        if all(ends) and wanted(*ends):
+            yield record
+
+
+def read_records(data: bytes) -> Iterator[bytes]:
+    """Yield the packet records of a pcap file (little-endian), with their own headers."""
     at = HEADER
     while at < len(data):
         (length,) = struct.unpack_from("<I", data, at + 8)
-        frame = data[at + RECORD : at + RECORD + length]
-        (kind,) = struct.unpack_from("!H", frame, 12)
-        if kind == IPV4:
-            ends = frame[ETHERNET + 12 : ETHERNET + 16], frame[ETHERNET + 16 : ETHERNET + 20]
-        elif kind == IPV6:
-            ends = frame[ETHERNET + 8 : ETHERNET + 24], frame[ETHERNET + 24 : ETHERNET + 40]
-        else:
-            ends = (b"", b"")
-        if ends[0] and wanted(*(str(ipaddress.ip_address(end)) for end in ends)):
-            yield data[at : at + RECORD + length]
+        yield data[at : at + RECORD + length]
         at += RECORD + length
+
+
+def ends_of(frame: bytes) -> tuple[str, str]:
+    """Return the two addresses of an Ethernet frame; empty if it is no IP."""
+    (kind,) = struct.unpack_from("!H", frame, 12)
+    if kind == IPV4:
+        ends = frame[ETHERNET + 12 : ETHERNET + 16], frame[ETHERNET + 16 : ETHERNET + 20]
+    elif kind == IPV6:
+        ends = frame[ETHERNET + 8 : ETHERNET + 24], frame[ETHERNET + 24 : ETHERNET + 40]
+    else:
+        return "", ""
+    return str(ipaddress.ip_address(ends[0])), str(ipaddress.ip_address(ends[1]))

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 GRAVE = frozenset({"outage", "partial"})
@@ -82,7 +83,12 @@ def judge(truth: dict[str, Any], kind: str, report: dict[str, Any]) -> Row:
     missed = {i for i in zones if i not in {e["zone"] for e in expected}}
     if len(zones) > 1 and missed and main:
         found["said"] += f"; {len(missed)} of {len(zones)} zones missed"
-    right = not false and "false" not in found["mitigations"]
+    lacking = set(truth.get("findings", ())) - {f["kind"] for f in report.get("findings", ())}
+    if lacking and kind != "upstream":
+        found["said"] += f"; no finding {', '.join(sorted(lacking))}"
+    right = (
+        not false and not (lacking and kind != "upstream") and "false" not in found["mitigations"]
+    )
     if _is_outage(truth):
         whole = main is not None and found["reason"] == "yes" and len(missed) == 0
         right = right and whole and "miss" not in (found["onset"] + found["recovery"])
@@ -242,7 +248,7 @@ def _mitigations(truth: dict[str, Any], incidents: list[dict[str, Any]]) -> str:
             key
             for key, at in told.items()
             if key[0] == one["kind"]
-            and one["resolver"] in addresses[key[1]]
+            and (one["resolver"] in addresses[key[1]] or Path(one["resolver"]).stem == key[1])
             and -(10**9) <= nanoseconds(one["at"]) - at <= SLACK
         ]
         found.update(matches)

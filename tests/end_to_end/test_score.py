@@ -1,0 +1,137 @@
+"""captures/SCORE.md is what the analyzer earns now; and the judge that fills it judges rightly.
+
+The whole table takes minutes (`scripts/lab score --write`); here the rows from whole packet
+captures are earned again, one run a recording.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from labkit.scoring.inputs import Recorded, read_records  # noqa: E402
+from labkit.scoring.judge import COLUMNS, judge  # noqa: E402
+from labkit.scoring.run import TABLE, kinds, line, recordings  # noqa: E402
+
+NAMES = [recorded.name for recorded in recordings()]
+
+
+@pytest.fixture(scope="module")
+def table() -> dict[str, list[str]]:
+    """Return the table's rows by recording."""
+    found: dict[str, list[str]] = {}
+    for text in TABLE.read_text().splitlines():
+        if text.startswith("## "):
+            name = text.removeprefix("## ")
+        elif text.startswith("| ") and not text.startswith(("| input", "| ---")):
+            found.setdefault(name, []).append(text)
+    return found
+
+
+def test_every_recording_is_scored_from_every_input(table) -> None:
+    assert sorted(table) == NAMES
+    for name, rows in table.items():
+        assert [row.split(" | ")[0].lstrip("| ") for row in rows] == list(kinds()), name
+        assert all(row.count(" | ") == len(COLUMNS) - 1 for row in rows)
+
+
+def test_totals_are_those_of_the_rows(table) -> None:
+    right: dict[str, list[bool]] = {}
+    for rows in table.values():
+        for row in rows:
+            kind, word = row.lstrip("| ").split(" | ")[:2]
+            right.setdefault(kind, []).append(word == "right")
+    words = ", ".join(f"{kind} {sum(some)}/{len(some)}" for kind, some in right.items())
+    assert f"\nRight: {words}.\n" in TABLE.read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_row_of_the_whole_capture_is_earned_again(name: str, run, table) -> None:
+    recorded = Recorded(ROOT / "captures" / name)
+    report = run(*recorded.inputs("pcap", Path()), anchor=recorded.anchor)
+    assert line(judge(recorded.truth, "pcap", report).cells()) == table[name][0]
+
+
+@pytest.fixture
+def case(run) -> tuple[dict, dict]:
+    """A truth and the report that is right about it, both free to be spoiled."""
+    recorded = Recorded(ROOT / "captures" / "de-2026")
+    report = run(*recorded.inputs("pcap", Path()), anchor=recorded.anchor)
+    return copy.deepcopy(recorded.truth), {"incidents": copy.deepcopy(report["incidents"])}
+
+
+def test_the_right_report_is_right(case) -> None:
+    truth, report = case
+    assert judge(truth, "pcap", report).right
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "change"),
+    [
+        ("zone", lambda i: i.update(zone="nl.")),
+        ("reason", lambda i: i.update(reason="ds-mismatch", phases=[])),
+        ("onset early", lambda i: i["onset"].update(first_bad="2026-11-24T15:22:01.000000000Z")),
+        ("onset late", lambda i: i["onset"].update(last_good="2026-11-24T15:23:01.000000000Z")),
+        ("recovery", lambda i: i["recovery"].update(first_good="2026-11-24T15:23:59.000000000Z")),
+        ("hint", lambda i: i.update(severity="near-miss")),
+        (
+            "mitigation",
+            lambda i: i["mitigations"].append(
+                {
+                    "kind": "serve-stale",
+                    "resolver": "192.0.2.53",
+                    "at": "2026-11-24T15:23:01.000000000Z",
+                    "basis": "ede",
+                }
+            ),
+        ),
+    ],
+)
+def test_a_report_with_one_thing_wrong_is_not_right(case, spoiled: str, change) -> None:
+    truth, report = case
+    change(report["incidents"][0])
+    assert not judge(truth, "pcap", report).right, spoiled
+
+
+def test_a_finding_that_is_due_and_lacks_is_not_right(case) -> None:
+    truth, report = case
+    truth["findings"] = ["clock-resolver"]
+    assert not judge(truth, "pcap", report).right
+    assert judge(truth, "pcap", report | {"findings": [{"kind": "clock-resolver"}]}).right
+
+
+def test_an_invented_incident_is_not_right(case) -> None:
+    truth, report = case
+    report["incidents"].append(report["incidents"][0] | {"zone": "nl."})
+    row = judge(truth, "pcap", report)
+    assert not row.right
+    assert row.false == "nl. signature-invalid"
+    truth["expected"] = "no incident"
+    assert not judge(truth, "pcap", report).right
+    assert judge(truth, "pcap", {"incidents": []}).right
+
+
+def test_client_and_upstream_side_share_no_packet_and_miss_only_the_monitor(tmp_path) -> None:
+    recorded = Recorded(ROOT / "captures" / "ru-2024")
+    sides = {
+        kind: list(read_records(recorded.inputs(kind, tmp_path)[0].read_bytes()))
+        for kind in ("client", "upstream")
+    }
+    assert all(sides.values())
+    assert not set(sides["client"]) & set(sides["upstream"])
+    clients = {client["address"] for client in recorded.truth["clients"]}
+    resolvers = {a for one in recorded.truth["resolvers"] for a in one["addresses"]}
+    assert {frozenset(ends) & clients for ends in _ends(sides["upstream"])} == {frozenset()}
+    assert all(set(ends) & clients and set(ends) & resolvers for ends in _ends(sides["client"]))
+
+
+def _ends(records: list[bytes]) -> list[tuple[str, str]]:
+    from labkit.scoring.inputs import ends_of
+
+    return [ends_of(record[16:]) for record in records]
