@@ -145,6 +145,9 @@ def _views(lab: Lab, servers: list[Table]) -> dict[str, Table]:
         return {}
     broken = sorted(_texts(servers, "told_to_change"))
     repaired = sorted(_texts(servers, "told_to_repair"))
+    # What no server did (a resolver's own copy ran out) is told by the phases alone.
+    broken = broken or [at for at, reason in lab.phases if reason][:1]
+    repaired = repaired or [at for at, reason in lab.phases if not reason][-1:]
     holds = lab.plan.holds * SECOND
     found: dict[str, Table] = {"published": {}, "resolver": {}}
     for verb, times in (("bad", broken), ("good", repaired)):
