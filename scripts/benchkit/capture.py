@@ -11,7 +11,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from benchkit.scenes import Lab
 
 VERSION = 1
 """Of the contents: raise it when the generator changes, so that nothing old is reused."""
@@ -83,24 +86,39 @@ def describe(path: Path) -> Description | None:
 
 def make(path: Path, packets: int, seed: int) -> Description:
     """Write the capture and its trust anchor; memory is constant whatever the length."""
-    import numpy as np
-
-    from benchkit import stamp
     from benchkit.scenes import Lab
-    from benchkit.templates import pack
 
     began = time.perf_counter()
     random.seed(seed)  # dnspython shuffles each RRset that it renders
     lab = Lab(seed)
-    templates = pack(lab.scenes(), seed)
     path.with_suffix(".trust-anchor").write_text(lab.anchor())
+    with path.open("wb") as file:
+        return write(file, lab, packets, seed, began)
+
+
+def stream(file: BinaryIO, packets: int, seed: int) -> None:
+    """Write the capture to a pipe, for what is too long to be kept."""
+    from benchkit.scenes import Lab
+
+    random.seed(seed)
+    write(file, Lab(seed), packets, seed, time.perf_counter())
+
+
+def write(file: BinaryIO, lab: "Lab", packets: int, seed: int, began: float) -> Description:
+    """Write the packets of the lab's scenes; memory is constant whatever their number."""
+    import numpy as np
+
+    from benchkit import stamp
+    from benchkit.templates import pack
+
+    templates = pack(lab.scenes(), seed)
     progress = stamp.begin(templates, seed)
     halves = np.zeros((2, BLOCK_OCTETS), dtype=np.uint8)
     stamp.fill(halves[0], stamp.begin(templates, seed), templates, 1)
     ready = time.perf_counter()
     blocks: list[tuple[int, int]] = []
     octets = len(EMPTY_CAPTURE)
-    with path.open("wb") as file, ThreadPoolExecutor(1) as writer:
+    with ThreadPoolExecutor(1) as writer:
         written = writer.submit(file.write, EMPTY_CAPTURE)
         while progress.state[stamp.PACKETS] < packets:
             half = halves[len(blocks) % 2]

@@ -1,6 +1,7 @@
 """The command line of `scripts/bench`."""
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -26,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.command == "dnstap":
         formats.bench(formats.Options(options.messages, options.runs, options.work))
+        return 0
+    if options.command == "stream":
+        capture.stream(sys.stdout.buffer, options.packets, options.seed)
         return 0
     try:
         ingest.bench(
@@ -67,6 +71,9 @@ def build_parser() -> argparse.ArgumentParser:
     dnstap.add_argument("--messages", type=positive, default=5_000_000, help="default: %(default)s")
     dnstap.add_argument("--runs", type=positive, default=RUNS, help="default: %(default)s")
     dnstap.add_argument("--work", type=Path, default=default_work(), help="default: %(default)s")
+    commands.add_parser(
+        "stream", parents=[shared], help="write the synthetic capture to standard output"
+    )
     measure = commands.add_parser(
         "ingest", parents=[shared], help="time `dns-forensics ingest` beside PacketQ and tshark"
     )
@@ -77,7 +84,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="COMMAND",
         help="command with {capture} and {dataset} in it, empty for none (default: %(default)s)",
     )
-    measure.add_argument("--packetq", type=Path, metavar="PATH", help="binary of PacketQ")
+    measure.add_argument(
+        "--packetq",
+        type=Path,
+        metavar="PATH",
+        default=shutil.which("packetq"),
+        help="binary of PacketQ (default: the one on the path, if any)",
+    )
     measure.add_argument("--tshark", action=argparse.BooleanOptionalAction, default=True)
     measure.add_argument(
         "--tshark-packets",
@@ -86,7 +99,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="length of the slice that tshark reads (default: %(default)s)",
     )
     measure.add_argument(
-        "--ten-times", action="store_true", help="compare our peak memory with a tenth of N too"
+        "--ten-times",
+        action="store_true",
+        help="measure our peak memory on ten times as many packets too, through a pipe",
     )
     measure.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     return parser

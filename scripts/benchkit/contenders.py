@@ -3,7 +3,7 @@
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,14 +51,14 @@ class Contender:
     command: Callable[[Path, Path], list[str]]
     """Makes the command line of a capture and a scratch path for what it writes."""
 
-    def measure(self, capture: Path, work: Path) -> Usage:
-        """Run once on a capture; all that it wrote is removed again."""
+    def measure(self, capture: Path, work: Path, source: Sequence[str] | None = None) -> Usage:
+        """Run once on a capture, or on what `source` writes; what it wrote is removed again."""
         scratch = work / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         try:
             command = self.command(capture, scratch / "dataset")
-            return run(command, scratch / "output", scratch / "errors")
+            return run(command, scratch / "output", scratch / "errors", source)
         finally:
             shutil.rmtree(scratch)
 

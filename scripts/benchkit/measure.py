@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,14 +31,23 @@ class Usage:
     """Octets of resident memory at the peak, of the largest single process."""
 
 
-def run(command: list[str], output: Path, errors: Path) -> Usage:
+def run(
+    command: list[str], output: Path, errors: Path, source: Sequence[str] | None = None
+) -> Usage:
     """Run a command with its output in files and return what it cost.
 
-    The caller must stay small: the kernel counts the memory of the process that forked
-    as the first peak of its child. Raises ProgramFailed.
+    What the command `source` writes, if there is one, is its standard input. The caller must stay
+    small: the kernel counts the memory of the process that forked as the first peak of its child.
+    Raises ProgramFailed.
     """
+    feeder = None
+    entrance: tuple[object, ...] = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+    if source is not None:
+        feeder = subprocess.Popen(source, stdout=subprocess.PIPE)
+        assert feeder.stdout is not None
+        entrance = (os.POSIX_SPAWN_DUP2, feeder.stdout.fileno(), 0)
     actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        entrance,
         (os.POSIX_SPAWN_OPEN, 1, str(output), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
         (os.POSIX_SPAWN_OPEN, 2, str(errors), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
     ]
@@ -46,8 +56,12 @@ def run(command: list[str], output: Path, errors: Path) -> Usage:
         child = os.posix_spawnp(command[0], command, os.environ, file_actions=actions)
     except OSError as error:
         raise ProgramFailed(f"{shlex.join(command)}: {error.strerror}") from error
+    if feeder is not None and feeder.stdout is not None:
+        feeder.stdout.close()
     _, status, usage = os.wait4(child, 0)
     wall = time.perf_counter() - began
+    if feeder is not None and feeder.wait() != 0:
+        raise ProgramFailed(f"{shlex.join(source or ())}: exit status {feeder.returncode}")
     if os.waitstatus_to_exitcode(status) != 0:
         tail = errors.read_bytes()[-LOG_TAIL:].decode(errors="replace")
         code = os.waitstatus_to_exitcode(status)
