@@ -12,7 +12,7 @@ from forensics.transactions.rows import CAPACITY, Batch
 from forensics.vocabulary import DNSTAP_KINDS, PAIRINGS, ROLES, TRANSPORTS, VANTAGES, Role, Vantage
 from forensics.wire.intern import COUNT, Interner, lengths
 from forensics.wire.jit import lean_kernel
-from forensics.wire.text import address_texts, name_texts, octet_texts
+from forensics.wire.text import address_texts, name_texts, octet_texts, side_by_side_texts
 
 
 class Out(NamedTuple):
@@ -269,9 +269,7 @@ def to_arrow(
     count = _columns(batch.rows, batch.status, batch.count, ids.server, roles, out)
     texts = _strings_of(batch.texts, octet_texts)
     dictionaries = {
-        "client": address_texts(
-            ids.clients, np.arange(0, 16 * count, 16), np.full(count, 16, np.int64)
-        ),
+        "client": side_by_side_texts(ids.clients, count),
         "server": _strings_of(ids.servers, address_texts),
         "transport": pa.array(TRANSPORTS, pa.string()),
         "qname": _strings_of(ids.names, name_texts),

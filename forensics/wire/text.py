@@ -6,25 +6,26 @@ RFC 5952 says, IPv4 (mapped into ::ffff:0:0/96) as dotted quad.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forensics.wire.jit import lean_kernel
+from forensics.wire.moves import SLACK, put64
+from forensics.wire.words import le64
 
+_DOTTED: Final = np.array(
+    [
+        int.from_bytes(f"{octet}.".encode().ljust(7, b"\0") + bytes([len(f"{octet}.")]), "little")
+        for octet in range(256)
+    ],
+    np.uint64,
+)
+"""Each octet in decimal with a dot behind it, least octet first; how many octets in the highest."""
 
-@lean_kernel
-def _decimal(out: Any, to: Any, value: Any) -> Any:
-    """Write a number of at most three digits without leading zeros; give the offset behind."""
-    if value >= 100:
-        out[to] = 48 + value // 100
-        to += 1
-    if value >= 10:
-        out[to] = 48 + value // 10 % 10
-        to += 1
-    out[to] = 48 + value % 10
-    return to + 1
+_MAPPED: Final = np.uint64(0xFFFF0000)
+_HALF: Final = np.uint64(0xFFFFFFFF)
 
 
 @lean_kernel
@@ -108,26 +109,24 @@ def _printable(octets: Any, starts: Any, ends: Any, out: Any, offsets: Any) -> N
 
 @lean_kernel
 def _addresses(octets: Any, starts: Any, groups: Any, out: Any, offsets: Any) -> None:
-    """Write addresses of 16 octets each (RFC 5952 section 4)."""
-    to = 0
+    """Write addresses of 16 octets each (RFC 5952 section 4); `out` has `SLACK` behind them."""
+    to: Any = 0
     offsets[0] = 0
     for number in range(len(starts)):
         at = starts[number]
+        low = le64(octets, at + 8)
+        if le64(octets, at) == np.uint64(0) and (low & _HALF) == _MAPPED:
+            for octet in range(12, 16):
+                written = _DOTTED[octets[at + octet]]
+                put64(out, to, written)
+                to += np.int64(written >> np.uint64(56))
+            to -= 1
+            offsets[number + 1] = to
+            continue
         for group in range(8):
             groups[group] = (np.int64(octets[at + 2 * group]) << 8) | np.int64(
                 octets[at + 2 * group + 1]
             )
-        mapped = groups[5] == 0xFFFF
-        for group in range(5):
-            mapped = mapped and groups[group] == 0
-        if mapped:
-            for octet in range(12, 16):
-                to = _decimal(out, to, np.int64(octets[at + octet]))
-                if octet < 15:
-                    out[to] = 46
-                    to += 1
-            offsets[number + 1] = to
-            continue
         # the first of the longest runs of at least two zero groups
         best = -1
         best_length = 1
@@ -163,12 +162,12 @@ def _addresses(octets: Any, starts: Any, groups: Any, out: Any, offsets: Any) ->
         offsets[number + 1] = to
 
 
-def _strings(out: NDArray[np.uint8], offsets: NDArray[np.int32]) -> Any:
-    """Wrap written text as an Arrow array of strings."""
+def _strings(out: NDArray[np.uint8], offsets: NDArray[np.int32], *, keep: bool = False) -> Any:
+    """Wrap written text as an Arrow array of strings; `keep`: and all the room it was given."""
     import pyarrow as pa
 
     used = int(offsets[-1])
-    text = pa.py_buffer(out[:used].copy())
+    text = pa.py_buffer(out[:used] if keep else out[:used].copy())
     return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), text)
 
 
@@ -231,7 +230,25 @@ def address_texts(
     if (np.asarray(lengths) != 16).any():
         msg = "an address has 16 octets"
         raise ValueError(msg)
-    out = np.empty(40 * len(starts), np.uint8)
+    return _addresses_text(octets, starts)
+
+
+def side_by_side_texts(octets: NDArray[np.uint8], count: int) -> Any:
+    """Write the first `count` addresses of 16 octets each, which lie side by side.
+
+    The text stays where the kernel wrote it: for many addresses that are soon forgotten.
+    """
+    if 16 * count > len(octets):
+        msg = "an address lies outside its octets"
+        raise IndexError(msg)
+    return _addresses_text(octets, np.arange(0, 16 * count, 16), keep=True)
+
+
+def _addresses_text(
+    octets: NDArray[np.uint8], starts: NDArray[np.int64], *, keep: bool = False
+) -> Any:
+    """Run the kernel for addresses whose starts have been checked."""
+    out = np.empty(40 * len(starts) + SLACK, np.uint8)
     offsets = np.empty(len(starts) + 1, np.int32)
     _addresses(octets, starts, np.zeros(8, np.int64), out, offsets)
-    return _strings(out, offsets)
+    return _strings(out, offsets, keep=keep)

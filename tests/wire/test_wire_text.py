@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forensics.wire.jit import octets
-from forensics.wire.text import address_texts, name_texts, octet_texts
+from forensics.wire.text import address_texts, name_texts, octet_texts, side_by_side_texts
 
 
 def laid_out(strings: list[bytes]):
@@ -56,7 +56,11 @@ def test_addresses_are_written_as_ipaddress_writes_them(addresses):
     for address in addresses:
         parsed = ipaddress.IPv6Address(address)
         expected.append(str(parsed.ipv4_mapped or parsed))
-    assert address_texts(*laid_out(addresses)).to_pylist() == expected
+    octets, starts, lengths = laid_out(addresses)
+    assert address_texts(octets, starts, lengths).to_pylist() == expected
+    assert side_by_side_texts(octets, len(addresses)).to_pylist() == expected
+    with pytest.raises(IndexError):
+        side_by_side_texts(octets, len(octets) // 16 + 1)
 
 
 def test_octets_keep_what_prints_and_escape_the_rest():
