@@ -323,7 +323,7 @@ class _Gathering:
         self._evidence = evidence
         self._rooms: list[Parsed] = []
         self._sightings = _Pile(writing.sightings)
-        self._unsigned = _Pile(writing.unsigned)
+        self._unsigned = _Pile(writing.unsigned, copy=True)
         self._worker = _Worker("evidence")
 
     def parse(self, block: MessageBlock, first: int) -> tuple[Parsed, Parsed]:
@@ -363,15 +363,19 @@ class _Pile:
 
     Args:
         write: takes each row group, a table.
+        copy: hold copies: the batches are few rows of much room, which would be held with them.
     """
 
-    def __init__(self, write: Callable[[Any], None]) -> None:
+    def __init__(self, write: Callable[[Any], None], *, copy: bool = False) -> None:
         self._write = write
+        self._copy = copy
         self._held: list[Any] = []
         self._rows = 0
 
     def add(self, batch: Any) -> None:
         """Take a batch."""
+        if batch.num_rows and self._copy:
+            batch = batch.take(np.arange(batch.num_rows))
         if batch.num_rows:
             self._held.append(batch)
             self._rows += batch.num_rows
