@@ -23,6 +23,7 @@ COMMANDS = (
     "listen",
     "verify",
     "extract",
+    "explain",
     "transactions",
     "keys",
     "signatures",
@@ -240,3 +241,24 @@ def test_an_unknown_time_zone_is_refused_before_any_work(zone) -> None:
     refused = command("analyze", CAPTURE, "--timezone", zone)
     assert refused.returncode == 2
     assert "--timezone" in refused.stderr
+
+
+def test_explain_gives_json_of_one_question_and_of_nothing_else(dataset) -> None:
+    result = command(
+        "explain", dataset, "de", "SOA", "--at", "2026-11-24T15:15:00Z", "--trust-anchor", ANCHOR,
+        "--json",
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+    told = json.loads(result.stdout)
+    assert (told["name"], told["type"], told["status"]) == ("de.", "SOA", "secure")
+    assert [k["link"] for k in told["chain"]][:2] == ["anchor", "dnskey"]
+
+
+def test_explain_says_what_to_do_about_a_name_that_was_never_asked_for(dataset) -> None:
+    result = command("explain", dataset, "nobody.test", "--at", "2026-11-24T15:15:00Z")
+    assert result.returncode == 2
+    assert "never asked for" in result.stderr
+    assert "for example" in result.stderr
+    result = command("explain", dataset, "de", "SOA", "--at", "2026-11-24", "--view", "resolver")
+    assert result.returncode == 2
+    assert "--resolver" in result.stderr
