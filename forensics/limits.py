@@ -377,3 +377,9 @@ UNOBTAINABLE_TRIES: Final = 6
 """Questions for a zone's keys that must fail, with none answered, before `explain` calls them
 unobtainable: where a capture loses a third of its packets, six in a row is one case in hundreds,
 and a resolver that cannot get them asks some dozen times."""
+
+CHAINS_INCIDENTS: Final = 8
+"""Incidents whose chain of trust a report tells for several instants: asking costs time."""
+
+CHAINS_INSTANTS: Final = 16
+"""Instants of one incident for which its chain of trust is told."""

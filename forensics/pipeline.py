@@ -280,6 +280,7 @@ def _report(
     import pyarrow as pa
 
     from forensics.archive.tables import iter_batches, read_table, write_table
+    from forensics.instants import add_instants
     from forensics.keyring import view
     from forensics.scope import Scope
     from forensics.testimony.responses import weigh
@@ -366,6 +367,7 @@ def _report(
         "sightings": sum(story.statuses.values()),
     }
     report = _assemble(captures, losses, errors, counts, story, options)
+    add_instants(report, tables, options, anchors)
     if held is not None:
         report["logs"] = held["logs"]
         agreement = report["agreement"]

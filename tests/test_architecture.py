@@ -30,6 +30,7 @@ TOP = {
     "arguments",
     "cryptopan",
     "exhibits",
+    "instants",
     "extract",
     "options",
     "output",

@@ -179,6 +179,8 @@ class Canvas:
         )
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" {around} role="img" '
+            f'data-from="{self.start // 1_000_000}" data-to="{-(-self.end // 1_000_000)}" '
+            f'data-left="{n(LEFT)}" data-right="{n(WIDTH - RIGHT)}" data-bottom="{height}" '
             f'aria-labelledby="{self.name}-title {self.name}-desc">'
             f'<title id="{self.name}-title">{xml(title)}</title>'
             f'<desc id="{self.name}-desc">{xml(description)}</desc>{style}'

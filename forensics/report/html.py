@@ -39,9 +39,30 @@ def render_html(report: Report) -> str:
             covered=times.span(*covered) if covered else "",
             timezone=zone,
             matrix=matrix(report),
+            # Digits and separators alone; as text it would be cut to a readable length.
+            bins=Markup(bins(report)),  # noqa: S704
             kinds=sorted({str(row.get("kind", "")) for row in rows(report.get("events"))}),
         )
     )
+
+
+def bins(report: Report) -> str:
+    """Give the lookups over time for the page's time brush: `start:end:answered:failed`, ms."""
+    series = part(report, "series")
+    width = series.get("bin_seconds")
+    step = int(width * 1_000) if isinstance(width, int | float) else 0
+    found = []
+    for row in rows(series.get("lookups")):
+        time = times.parse(row.get("at"))
+        if time is None or step <= 0:
+            continue
+        answered, failed = (
+            sum(row[name] for name in names if isinstance(row.get(name), int))
+            for names in (("noerror", "nxdomain"), ("servfail", "other"))
+        )
+        begin = time // 1_000_000
+        found.append(f"{begin}:{begin + step}:{answered}:{failed}")
+    return ";".join(found)
 
 
 def matrix(report: Report) -> list[dict[str, Any]]:
@@ -157,11 +178,18 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def _milliseconds(text: Any) -> int:
+    """Give a time of the report in ms since 1970 for the page's script; -1: no time."""
+    time = times.parse(text)
+    return -1 if time is None else time // 1_000_000
+
+
 WORDING: Final[dict[str, Any]] = {
     "rows": rows,
     "part": part,
     "mapping": _mapping,
     "stamp": times.stamp,
+    "milliseconds": _milliseconds,
     "brief": times.brief,
     "date_of": times.date_of,
     "local": times.local,

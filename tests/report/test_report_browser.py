@@ -196,3 +196,85 @@ def test_headings_and_tables_are_accessible(visit: Any) -> None:
         "[aria-labelledby]", "all => all.flatMap(e => e.getAttribute('aria-labelledby').split(' '))"
     )
     assert set(named) <= set(ids)
+
+
+def _instants() -> dict[str, Any]:
+    """The sample with a chain of trust at three instants."""
+    report = samples.sample(200)
+    link = {"zone": "de.", "link": "rrset", "keys": [{"tag": 1, "algorithm": 13}], "frames": [7]}
+    report["incidents"][0]["instants"] = [
+        {
+            "at": samples.at(hour, minute), "name": "de.", "type": "SOA", "status": status,
+            "reason": reason, "chain": [{**link, "status": status, "reason": reason}],
+        }
+        for hour, minute, status, reason in (
+            (18, 0, "secure", "none"),
+            (19, 43, "bogus", "signature-invalid"),
+            (22, 20, "secure", "none"),
+        )
+    ]  # fmt: skip
+    return report
+
+
+def test_the_time_brush_narrows_events_counts_and_the_chain(visit: Any) -> None:
+    seen = visit(_instants(), viewport={"width": 1280, "height": 900})
+    page = seen.page
+    rows, states = page.locator("#event-table tbody tr"), page.locator(".instants > .instant")
+    assert [states.nth(at).is_visible() for at in range(3)] == [True] * 3
+    drawing = page.locator("svg.chart").first
+    drawing.scroll_into_view_if_needed()
+    box = drawing.bounding_box()
+    left, right = (float(drawing.get_attribute(name)) for name in ("data-left", "data-right"))
+    wide = float(drawing.get_attribute("viewBox").split()[2])
+    first, last = (int(drawing.get_attribute(name)) for name in ("data-from", "data-to"))
+
+    def x(share: float) -> float:
+        return box["x"] + (left + (right - left) * share) / wide * box["width"]
+
+    page.mouse.move(x(0.3), box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(x(0.4), box["y"] + 60)
+    page.mouse.move(x(0.5), box["y"] + 60)
+    page.mouse.up()
+    low, high = (first + (last - first) * share for share in (0.298, 0.502))
+    shown = [
+        int(rows.nth(at).get_attribute("data-at"))
+        for at in range(rows.count())
+        if rows.nth(at).is_visible()
+    ]
+    assert 0 < len(shown) < rows.count()
+    assert all(low <= time <= high for time in shown)
+    assert "lookups answered" in page.text_content("#brush-tally")
+    assert sum(states.nth(at).is_visible() for at in range(3)) == 1
+    page.click("#brush-clear")
+    page.wait_for_function("document.getElementById('brush-tally').textContent === ''")
+    assert rows.count() == sum(rows.nth(at).is_visible() for at in range(rows.count()))
+    assert all(states.nth(at).is_visible() for at in range(3))
+    assert seen.noise == []
+
+
+def test_the_time_brush_works_from_the_keyboard_and_says_what_it_chose(visit: Any) -> None:
+    page = visit(_instants()).page
+    page.focus("#brush-to")
+    page.keyboard.press("Home")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    told = page.get_attribute("#brush-to", "aria-valuetext")
+    assert told.endswith("UTC")
+    assert page.locator(".instants > .instant:visible").count() == 1
+    assert "secure" in page.locator(".instants > .instant:visible").text_content()
+
+
+def test_the_counts_of_the_brush_are_the_report_s_own(visit: Any) -> None:
+    report = _instants()
+    page = visit(report).page
+    page.focus("#brush-from")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    page.focus("#brush-to")
+    page.keyboard.press("ArrowLeft")
+    # All but the last thousandth of the time: every bin that begins before it.
+    series = report["series"]["lookups"]
+    answered = sum(row["noerror"] + row["nxdomain"] for row in series)
+    told = page.text_content("#brush-tally")
+    assert f"{answered} lookups answered" in told
