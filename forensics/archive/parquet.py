@@ -1,6 +1,6 @@
 """Writes the long tables as Parquet: flat columns, whose values our own kernels encode.
 
-Arrow's writer spends some 370 ns on a row of transactions, as much as all that came before it: it
+Arrow's writer spends some 370 ns on a row of transactions: it
 goes through the levels, the values and the nulls of each of 38 columns one by one. Here columns
 that share a bitmap share what was found out about it, and all takes half as long. What
 is written is plain Parquet (format 2.11): data pages of version 1, one row group a call.
