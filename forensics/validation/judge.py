@@ -21,6 +21,7 @@ from forensics.validation.intervals import write
 from forensics.validation.keyless import Keyless
 from forensics.validation.outofstep import refused
 from forensics.validation.policy import POLICIES, Policy
+from forensics.validation.rollover import rollover_notes
 from forensics.validation.subjects import Subjects, judge_subjects
 from forensics.validation.validity import validity
 
@@ -94,7 +95,7 @@ def judge(
     ]
     bench = Bench(signatures, checked, keys, pairs, row, policy, low, high, frozenset(resolver))
     bench.trust.trust(anchors)
-    notes = list(bench.trust.notes)
+    notes = [*bench.trust.notes, *rollover_notes(bench.trust)]
     spans = bench.spans()
     verdicts = write(signatures, spans)
     names = sorted({group.zone for group in checked.groups})

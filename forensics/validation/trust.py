@@ -237,6 +237,23 @@ class Trust:
             )
         return self._matched[memo]
 
+    def revoked_anchors(self, zone: str) -> dict[int, int]:
+        """Return the keys that revoke a trust anchor, and when each was first seen, ns."""
+        known = self.zones.get(zone)
+        if known is None or zone not in self.anchors:
+            return {}
+        found: dict[int, int] = {}
+        for index, key in enumerate(known.keys):
+            if not key.is_revoked:
+                continue
+            if not any(key.unrevoked().matches(a) or key.matches(a) for a in self.anchors[zone]):
+                continue
+            track = known.published
+            for first, item in zip(track.first.tolist(), track.item.tolist(), strict=True):
+                if index in known.key_sets[item]:
+                    found[index] = min(found.get(index, first), first)
+        return found
+
     def algorithms(self, zone: str, key_sets: Iterable[frozenset[int]]) -> set[int]:
         """Return the algorithms of the keys in these sets."""
         keys = self.zones[zone].keys

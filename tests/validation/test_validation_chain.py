@@ -249,6 +249,33 @@ def test_a_revoked_key_that_the_ds_still_names() -> None:
     assert said(world.judge(ANCHORS), signature, 5, 1) == ("secure", "none")
 
 
+def test_a_revoked_trust_anchor_is_no_outage() -> None:
+    """RFC 5011 4: the root revokes its old key; validators have taken the new one meanwhile."""
+    import dns.dnssec
+
+    gone, new = Signer(".", 257, 13, ROOT_KSK.private), Signer(".", 257)
+    gone.dnskey = dns.dnssec.make_dnskey(ROOT_KSK.private.public_key(), 13, flags=385)
+    world = World()
+    for keys, makers, times in (
+        ([ROOT_KSK, new, ROOT_ZSK], [ROOT_KSK], (0, 1000)),
+        ([gone, new, ROOT_ZSK], [gone, new], (2000, 3000)),
+        ([new, ROOT_ZSK], [new], (4000, 5000)),
+    ):
+        world.serve(".", keys, *times)
+        for maker in makers:
+            world.see(world.sign_keys(maker, keys, **LIFE), *times)
+    signature = world.see(world.sign(ROOT_ZSK, **LIFE), 0, 5000)
+    found = world.judge(ANCHORS)
+    assert said(found, signature, 500)[0] == "secure"
+    assert said(found, signature, 2500) == said(found, signature, 4500) == ("valid", "none")
+    assert "bogus" not in found.verdicts["status"].to_pylist()
+    (note,) = found.notes
+    assert (note.kind, note.zone) == ("anchor-revoked", ".")
+    assert note.figures["revoked"] == [ROOT_KSK.tag]
+    assert [row["tag"] for row in note.figures["successors"]] == [new.tag]
+    assert not note.figures["successors"][0]["hold_down_over"]
+
+
 def test_an_unsupported_algorithm_alone_is_not_called_insecure() -> None:
     world = chained()
     signature = data(world)
