@@ -183,7 +183,10 @@ def _bracket(
     act: str,
     seen: str,
 ) -> str:
-    """Say whether a bracket overlaps what the lab did: `yes`, `open` on its outer side, `miss`."""
+    """Say whether a bracket overlaps what the lab did: `yes`, `open` on its outer side, `miss`.
+
+    `caches`: the last bad is of a cache that still held the old, within the TTL after the repair.
+    """
     if main is None:
         return "-"
     told = [
@@ -199,16 +202,26 @@ def _bracket(
     latest = max(shown or told)
     bracket = main[part]
     low, high = bracket.get(before), bracket.get(after)
-    if low is not None and nanoseconds(low) > latest + _late(truth):
+    if low is not None and nanoseconds(low) > latest + _late(truth, act):
         return f"miss (+{(nanoseconds(low) - latest) / 1e9:.1f} s)"
-    if high is not None and nanoseconds(high) < min(told):
-        return f"miss (-{(min(told) - nanoseconds(high)) / 1e9:.1f} s)"
-    return "open" if low is None or high is None else "yes"
+    earliest = _earliest(truth, told, act)
+    if high is not None and nanoseconds(high) < earliest:
+        return f"miss (-{(earliest - nanoseconds(high)) / 1e9:.1f} s)"
+    if low is None or high is None:
+        return "open"
+    return "caches" if act == "repair" and nanoseconds(low) > latest else "yes"
 
 
-def _late(truth: dict[str, Any]) -> int:
-    """Return what a cache may add to the acts, in ns: only where caches are what fails."""
-    if truth.get("view") != "resolver":
+def _earliest(truth: dict[str, Any], told: list[int], act: str) -> int:
+    """Return the earliest instant of a change: caches that fail alone recover one by one."""
+    if act == "repair" and truth.get("view") == "resolver":
+        return nanoseconds(truth["views"]["resolver"]["bad_from"])
+    return min(told)
+
+
+def _late(truth: dict[str, Any], act: str) -> int:
+    """Return what a cache may add to the acts, in ns: to a repair, or where caches alone fail."""
+    if truth.get("view") != "resolver" and act != "repair":
         return 0
     view = truth.get("views", {}).get("resolver", {})
     if "bad_for_cached_from" not in view:

@@ -23,7 +23,8 @@ analyzer says of it from several inputs, and whether the lab's truth bears it ou
   packets of one side of the resolvers alone; `logs` the pcap with the resolvers' logs.
 - `right`: every zone and reason is named, the brackets overlap the truth's intervals, and no
   incident or mitigation is invented.
-- Brackets: `yes` overlaps; `open` lacks a bound; `miss` does not overlap, by so much.
+- Brackets: `yes` overlaps; `open` lacks a bound; `caches` ends within the TTL that caches held the
+  old after the repair; `miss` does not overlap, by so much.
 - Servers: how many of the servers that were bad are named, + those named that were not.
 - `false`: incidents that are none; near-misses in brackets.
 
