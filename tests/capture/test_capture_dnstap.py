@@ -6,6 +6,7 @@ import ipaddress
 import struct
 import warnings
 from functools import cache
+from pathlib import Path
 
 import pytest
 from capture_files import T0, control, losses, query, read, response, stream
@@ -337,3 +338,26 @@ def test_queries_sent_again_are_no_repeats(tmp_path):
     assert len(of(tmp_path, stream([first, other]))[1]) == 2
     # And two frames of one kind are two queries, as the server says.
     assert len(of(tmp_path, stream([first, first]))[1]) == 2
+
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "captures"
+SAMPLES = {
+    # DNS-OARC dsc: dnsdist over UDP, DoT and DoH
+    "DNS-OARC+dsc/src/test/dotdoh.dnstap": ([5, 6, 5, 6, 5, 6, 5], ["udp", "dot", "doh"]),
+    "DNS-OARC+dsc/src/test/test.dnstap": ([11, 12], ["udp"]),
+    "dmachard+go-dnscollector/tests/testsdata/dnstap/dnstap.fstrm": ([5, 6], ["udp"]),
+    # BIND: a response alone, without the initiator's port
+    "isc-projects+bind9/bin/tests/system/dnstap/large-answer.fstrm": ([2], ["udp"]),
+}
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no shared/captures beside the repository")
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_what_other_servers_and_collectors_write(name):
+    """Kinds and transports as the catalogue of those files counts them."""
+    kinds, transports = SAMPLES[name]
+    facts, rows = read(SHARED / name)
+    assert sorted(row.kind for row in rows) == sorted(kinds)
+    assert {TRANSPORTS[row.transport] for row in rows} == set(transports)
+    assert losses(facts) == {}
+    assert facts.packets == len(kinds)
