@@ -18,10 +18,14 @@ _PARTIAL: Final = int(MessageFlag.PARTIAL)
 
 @inlined_kernel
 def vantage_of(kind: Any, flags: Any) -> Any:
-    """Tell the side of a response (vocabulary.Vantage): dnstap says it, else AA and RA."""
+    """Tell the side of a response (vocabulary.Vantage): dnstap says it, else AA and RA.
+
+    CLIENT_RESPONSE is also what BIND without recursion, and a front-end such as dnsdist, call the
+    response of an authority: AA without RA tells it.
+    """
     aa = (flags & 0x0400) != 0
     ra = (flags & 0x0080) != 0
-    if 0 < kind <= 4:
+    if 0 < kind <= 4 or (kind == 6 and aa and not ra):
         return 2
     if 4 < kind <= 10:
         return 1

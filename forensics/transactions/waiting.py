@@ -66,13 +66,20 @@ def waiting() -> Waiting:
 
 @lean_kernel
 def session_of(asks_port: Any, serves_port: Any, id_: Any, transport: Any, kind: Any) -> Any:
-    """Join ports, id, transport and dnstap family, as `rows.ROW` says."""
+    """Join ports, id, transport and dnstap family, as `rows.ROW` says.
+
+    AUTH and CLIENT are one family: BIND without recursion calls a query with RD AUTH_QUERY, and its
+    response CLIENT_RESPONSE.
+    """
+    family = (np.int64(kind) + 1) >> 1
+    if family == 3:
+        family = 1
     return (
         np.uint64(asks_port)
         | (np.uint64(serves_port) << np.uint64(16))
         | (np.uint64(id_) << np.uint64(32))
         | (np.uint64(transport) << np.uint64(48))
-        | (np.uint64((np.int64(kind) + 1) >> 1) << np.uint64(56))
+        | (np.uint64(family) << np.uint64(56))
     )
 
 

@@ -145,6 +145,22 @@ def test_dnstap_pairs_one_family_of_one_identity():
     ]
 
 
+def test_dnstap_of_an_authority_pairs_whatever_it_calls_its_clients():
+    """BIND without recursion: a query with RD is AUTH_QUERY, its response CLIENT_RESPONSE."""
+    query = Sent(0, kind=1, identity=0)
+    response = query.answer(5, kind=6, flags=0x0500)
+    rows, _, _ = run([block_of([query, response], identities=["a"])])
+    assert [(row["pairing"], row["vantage"]) for row in rows] == [("answered", "upstream")]
+    # A front-end's word for a response of the authority behind it, likewise.
+    query = Sent(0, kind=5)
+    rows, _, _ = run([block_of([query, query.answer(5, kind=6, flags=0x0500)])])
+    assert [(row["pairing"], row["vantage"]) for row in rows] == [("answered", "upstream")]
+    # A resolver that answers from a zone of its own still offers recursion.
+    query = Sent(0, kind=5)
+    rows, _, _ = run([block_of([query, query.answer(5, kind=6, flags=0x0580)])])
+    assert [(row["pairing"], row["vantage"]) for row in rows] == [("answered", "client")]
+
+
 def test_a_dnstap_response_alone_keeps_the_latency_that_it_states():
     ((row,), _, _) = run([block_of([Sent(0).answer(9000, kind=6, other=1000)])])
     assert (row["pairing"], row["latency"]) == ("unsolicited", 8000)
