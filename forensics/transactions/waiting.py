@@ -71,7 +71,7 @@ def session_of(asks_port: Any, serves_port: Any, id_: Any, transport: Any, kind:
     AUTH and CLIENT are one family: BIND without recursion calls a query with RD AUTH_QUERY, and its
     response CLIENT_RESPONSE.
     """
-    family = (np.int64(kind) + 1) >> 1
+    family: Any = (np.int64(kind) + 1) >> 1
     if family == 3:
         family = 1
     return (
