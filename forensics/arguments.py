@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from forensics import limits
 from forensics.errors import UsageError
 from forensics.options import Options
 
@@ -45,6 +46,15 @@ Server = Annotated[
 Resolver = Annotated[
     list[str] | None,
     typer.Option("--resolver", help="This address is a resolver; may be repeated."),
+]
+ClockOffset = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--clock-offset",
+        metavar="FILE=SECONDS",
+        help="Add so many seconds (may be negative) to the times of a capture; may be repeated. "
+        "Unless given: what the messages that both sensors saw say.",
+    ),
 ]
 From = Annotated[
     str | None,
@@ -183,6 +193,7 @@ def options_of(
     anonymize: Path | None = None,
     resolver_log: Iterable[Path] | None = None,
     log_timezone: str | None = None,
+    clock_offset: Iterable[str] | None = None,
 ) -> Options:
     """Join the options of a command, named as its parameters are, to the pipeline's.
 
@@ -203,9 +214,24 @@ def options_of(
         anonymize=str(anonymize) if anonymize else None,
         resolver_logs=_texts(resolver_log),
         log_timezone=log_timezone,
+        clock_offsets=tuple(_offset(text) for text in clock_offset or ()),
     )
     options.check()
     return options
+
+
+def _offset(text: str) -> tuple[str, int]:
+    """Read FILE=SECONDS as a path and nanoseconds."""
+    from decimal import Decimal, InvalidOperation
+
+    path, _, seconds = text.rpartition("=")
+    try:
+        offset = Decimal(seconds)
+    except InvalidOperation:
+        offset = Decimal("NaN")
+    if not path or not offset.is_finite() or abs(offset) > limits.CLOCK_OFFSET // limits.SECOND:
+        raise UsageError(f"--clock-offset {text}: write it like edge.pcap=-2.5, in seconds")
+    return path, int(offset * limits.SECOND)
 
 
 def _texts(paths: Iterable[Path] | None) -> tuple[str, ...]:

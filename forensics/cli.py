@@ -19,6 +19,7 @@ from forensics.arguments import (
     Anonymize,
     AsJson,
     Captures,
+    ClockOffset,
     ExitCode,
     Figures,
     Format,
@@ -96,6 +97,7 @@ def analyze(
     timezone: Timezone = None,
     resolver_log: ResolverLog = None,
     log_timezone: LogTimezone = None,
+    clock_offset: ClockOffset = None,
     anonymize: Anonymize = None,
     figures: Figures = True,
     as_json: AsJson = False,
@@ -120,6 +122,7 @@ def analyze(
         timezone=timezone,
         resolver_log=resolver_log,
         log_timezone=log_timezone,
+        clock_offset=clock_offset,
     )
     say_if_compiling(quiet)
     with bar(quiet) as progress:
@@ -197,6 +200,7 @@ def ingest(
     resolver: Resolver = None,
     from_: From = None,
     to: To = None,
+    clock_offset: ClockOffset = None,
     anonymize: Anonymize = None,
     strict: Strict = False,
     quiet: Quiet = False,
@@ -205,7 +209,13 @@ def ingest(
     from forensics.pipeline import ingest_dataset
 
     options = options_of(
-        port=port, server=server, resolver=resolver, from_=from_, to=to, anonymize=anonymize
+        port=port,
+        server=server,
+        resolver=resolver,
+        from_=from_,
+        to=to,
+        clock_offset=clock_offset,
+        anonymize=anonymize,
     )
     say_if_compiling(quiet)
     with bar(quiet) as progress:

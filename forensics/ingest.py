@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Self
@@ -81,28 +81,34 @@ def ingest(
     resolvers: frozenset[str] = frozenset(),
     start: int | None = None,
     end: int | None = None,
+    clock_offsets: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> IngestResult:
     """Read captures and write the tables captures to keys into a folder.
 
     Args:
-        paths: input files in any order; they are read in order of their first packets.
+        paths: input files in any order; their messages are put in order of time.
         folder: where the Parquet files go; each appears whole.
         ports: ports that carry DNS besides 53.
         servers: addresses that are authorities by the user's word.
         resolvers: addresses that are resolvers by the user's word.
         start: ns since 1970; messages before are left out and counted.
         end: ns since 1970; messages at or after are left out and counted.
+        clock_offsets: ns to add to the times of an input, by its path.
         progress: called now and then.
 
     Raises:
         ValueError: one of servers or resolvers is no address.
     """
-    from forensics.capture.facts import captures_table, losses_table
-    from forensics.capture.reassembly import Reassembly
+    from forensics.capture.facts import CaptureFacts, captures_table, losses_table
+    from forensics.capture.merging import merged
     from forensics.evidence.collector import Evidence
     from forensics.transactions.match import Matcher
     from forensics.transactions.places import packed, places, places_table
+
+    def told(facts: CaptureFacts, octets: int) -> None:
+        if progress is not None:
+            progress(facts.path, octets)
 
     result = IngestResult(folder)
     matcher = Matcher(places(servers, resolvers))
@@ -110,17 +116,18 @@ def ingest(
     named = {packed(address): Role.SERVER for address in servers}
     named |= {packed(address): Role.RESOLVER for address in resolvers}
     with _Writing(folder, named, matcher.reuse) as writing, _Gathering(evidence, writing) as found:
-        reassembly = Reassembly(ports)
-        for path, octets, block in _blocks(paths, reassembly, result):
+        for block in merged(paths, ports, clock_offsets or {}, result.errors.append, told):
+            if isinstance(block, CaptureFacts):
+                result.captures.append(block)
+                continue
             wanted = _wanted(block, start, end, result)
             parsed, room = found.parse(wanted, result.messages)
             for batch in matcher.match(wanted, parsed):
                 writing.transactions(batch)
             found.collect(wanted, parsed, room)
             result.messages += len(wanted)
-            if progress is not None:
-                progress(path, octets)
         writing.transactions(matcher.finish())
+    result.captures.sort(key=lambda facts: facts.number)
     result.transactions = dict(zip(PAIRINGS, writing.pairings.tolist(), strict=True))
     result.sightings = writing.sighted
     result.unsigned = writing.bare
@@ -141,47 +148,6 @@ def ingest(
         elif name == "keys":
             result.key_runs = table.num_rows
     return result
-
-
-def _opened(paths: Sequence[str], reassembly: Any, result: IngestResult) -> Iterator[Any]:
-    """Open the inputs in order of their first packets; those that cannot be are noted."""
-    from forensics.capture.readers import first_time, open_capture
-
-    order = []
-    for path in paths:
-        try:
-            first = first_time(path)
-        except InputError as error:
-            result.errors.append(error)
-            continue
-        order.append((first is None, first or 0, path))
-    for number, (_, _, path) in enumerate(sorted(order)):
-        try:
-            yield open_capture(path, number, reassembly=reassembly)
-        except InputError as error:
-            result.errors.append(error)
-
-
-def _blocks(
-    paths: Sequence[str], reassembly: Any, result: IngestResult
-) -> Iterator[tuple[str, int, MessageBlock]]:
-    """The blocks of all inputs, each with its input's path and the octets of that handled so far.
-
-    An input that becomes unreadable on the way is noted, and ends. Messages that waited for the
-    rest of them come last.
-    """
-    path, octets = "", 0
-    for capture in _opened(paths, reassembly, result):
-        path, octets = capture.facts.path, 0
-        try:
-            for block in capture.blocks():
-                octets += len(block.octets)
-                yield path, octets, block
-        except InputError as error:
-            result.errors.append(error)
-        result.captures.append(capture.facts)
-    for block in reassembly.finish():
-        yield path, octets, block
 
 
 def _wanted(

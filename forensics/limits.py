@@ -165,9 +165,9 @@ What lies farther is of another connection with the same ports."""
 TCP_IDLE: Final = 120 * SECOND
 """Silence after which a segment that does not continue a stream is of another connection."""
 
-SENSORS: Final = 4
-"""Captures that overlap in time whose fragments and streams are followed apart. Each costs up to
-150 MiB, but only under attack."""
+SENSORS: Final = 8
+"""Captures that overlap in time and are read side by side, each with fragments and streams of its
+own; further ones wait until one has ended. Each costs up to 150 MiB, but only under attack."""
 
 SENSOR_SLACK: Final = SECOND // 50
 """How far the next file of a rotated capture may begin before the last one ended: packets that
@@ -180,6 +180,38 @@ ten covers the longest retry timers of common stub resolvers."""
 SKEW_TIMEOUT: Final = SECOND // 1000
 """How far a response may lie before its query in capture order and still be paired: several
 capture threads or interfaces write packets slightly out of order."""
+
+SENSOR_WINDOW: Final = SECOND // 4
+"""Two captures hold the same message within this time of each other, clocks corrected: longer than
+any path, shorter than the time after which stubs and resolvers repeat a query octet for octet."""
+
+SENSOR_SLOTS: Final = 2**18
+"""Messages remembered to recognise them in other captures, 32 octets each; a capture and all of
+them together need one each, so this is a quarter of a second at 300,000 messages a second."""
+
+CLOCK_LEAD: Final = 10 * SECOND
+"""So long before a capture begins it is opened, to compare its clock with those being read: clocks
+that are further apart than this are set right from where that was seen, not before."""
+
+CLOCK_OFFSET: Final = 10 * 366 * 86_400 * SECOND
+"""Largest --clock-offset: ten years, beyond the deadest battery of a recorder."""
+
+CLOCK_BLOCKS: Final = 3
+"""Blocks of each capture that are looked at to compare clocks, some 100,000 messages."""
+
+CLOCK_SHARED: Final = 16
+"""Messages seen by both sensors that an offset between their clocks must rest on, and half as many
+of one direction."""
+
+CLOCK_SPREAD: Final = SECOND // 20
+"""Three quarters of them must agree within this, else the offset counts as not known."""
+
+CLOCK_TOLERANCE: Final = SKEW_TIMEOUT
+"""An offset below this is shown, and not corrected: pairing does not suffer from it."""
+
+CLOCK_ONE_WAY: Final = SECOND // 2
+"""The same where both sensors saw only queries, or only responses: there an offset and the path's
+delay look alike, and no path takes this long."""
 
 LATE_TIMEOUT: Final = 3 * QUERY_TIMEOUT
 """A query is forgotten this long after it was sent; a response after that is *unsolicited*."""

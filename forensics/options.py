@@ -27,6 +27,7 @@ class Options:
         timezone: IANA name of a time zone whose times stand beside UTC in the page; None: UTC only.
         resolver_logs: log files of resolvers (Unbound, BIND, PowerDNS Recursor, Knot Resolver).
         log_timezone: IANA name of the zone of log lines that name none; None: UTC.
+        clock_offsets: path of a capture, and the ns to add to its times.
         anonymize: file of the key by which clients' addresses are replaced; None: they stay.
     """
 
@@ -43,6 +44,7 @@ class Options:
     keys: tuple[str, ...] = ()
     resolver_logs: tuple[str, ...] = ()
     log_timezone: str | None = None
+    clock_offsets: tuple[tuple[str, int], ...] = ()
 
     def told(self) -> dict[str, Any]:
         """Give the options as report.json and the manifest state them."""
@@ -62,6 +64,7 @@ class Options:
             **({"anonymize": self.anonymize} if self.anonymize else {}),
             **({"resolver_logs": list(self.resolver_logs)} if self.resolver_logs else {}),
             **({"log_timezone": self.log_timezone} if self.log_timezone else {}),
+            **({"clock_offsets": dict(self.clock_offsets)} if self.clock_offsets else {}),
         }
 
     @classmethod
@@ -87,8 +90,11 @@ class Options:
                 anonymize=told.get("anonymize"),
                 resolver_logs=tuple(map(str, told.get("resolver_logs") or ())),
                 log_timezone=told.get("log_timezone"),
+                clock_offsets=tuple(
+                    (str(path), int(ns)) for path, ns in told.get("clock_offsets", {}).items()
+                ),
             )
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, AttributeError):
             raise UsageError("the options in the manifest cannot be read") from None
         options.check()
         return options

@@ -238,6 +238,7 @@ def _ingest(
             resolvers=options.resolvers,
             start=options.start,
             end=options.end,
+            clock_offsets=_clock_offsets(options, paths),
             progress=told if progress else None,
         )
     except ValueError as error:
@@ -258,6 +259,19 @@ def _ingest(
             "messages": sum(capture.messages for capture in facts),
         },
     )
+
+
+def _clock_offsets(options: Options, paths: Sequence[str]) -> dict[str, int]:
+    """The user's word on clocks; a name that is no input would be ignored in silence.
+
+    Raises:
+        UsageError: it names no input.
+    """
+    offsets = dict(options.clock_offsets)
+    for path in offsets:
+        if path not in paths:
+            raise UsageError(f"--clock-offset {path}=...: no input has this name")
+    return offsets
 
 
 def _size(path: str) -> int:
@@ -485,6 +499,7 @@ def _assemble(
                 "packets": row["packets"],
                 "messages": row["messages"],
                 "duplicates": row["duplicates"],
+                **_as_sensor(row, paths),
                 "other": row["other"],
                 "first": None if row["first"] is None else rfc3339(row["first"]),
                 "last": None if row["last"] is None else rfc3339(row["last"]),
@@ -509,6 +524,16 @@ def _assemble(
         "events": story.events,
         "events_omitted": story.events_omitted,
     }
+
+
+def _as_sensor(row: dict[str, Any], paths: dict[int | None, str]) -> dict[str, Any]:
+    """What an input shares with others; nothing where it stands alone."""
+    told: dict[str, Any] = {}
+    if row["elsewhere"]:
+        told["elsewhere"] = {paths[number]: count for number, count in row["elsewhere"]}
+    if row["clock_offset"] is not None:
+        told["clock_offset"] = row["clock_offset"]
+    return told
 
 
 def _unread_finding(errors: Sequence[InputError]) -> list[dict[str, Any]]:

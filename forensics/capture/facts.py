@@ -61,6 +61,11 @@ class CaptureFacts:
         losses: what could not be read, and why.
         ledger: where its octets went; None: this reader keeps no account of them.
         stopped_by: the damage at which reading stopped before the end; None: it did not.
+        elsewhere: messages among the duplicates that another input held first, by its number.
+        clock_offset: ns added to all its times; None: nothing was corrected.
+        clock_against: number of the input whose clock it was compared with; None: none.
+        clock_ahead: ns that its clock was ahead of that one's; None: not known.
+        clock_shared: messages of both on which this rests.
         watch: keeps the packets of chosen frames (capture.cutting); None: nobody asked.
     """
 
@@ -79,6 +84,11 @@ class CaptureFacts:
     first: int | None = None
     last: int | None = None
     losses: Losses = field(default_factory=Losses)
+    elsewhere: dict[int, int] = field(default_factory=dict)
+    clock_offset: int | None = None
+    clock_against: int | None = None
+    clock_ahead: int | None = None
+    clock_shared: int = 0
     watch: Watch | None = None
     ledger: Ledger | None = None
     stopped_by: Reason | None = None
@@ -148,6 +158,11 @@ def captures_table(facts: list[CaptureFacts]) -> Any:
             "other_octets": one.ledger.other if one.ledger else None,
             "framing_octets": one.ledger.framing if one.ledger else None,
             "lost_octets": one.losses.octets if one.ledger else None,
+            "elsewhere": sorted(one.elsewhere.items()),
+            "clock_offset": one.clock_offset,
+            "clock_against": one.clock_against,
+            "clock_ahead": one.clock_ahead,
+            "clock_shared": one.clock_shared,
             "first": one.first,
             "last": one.last,
         }

@@ -73,6 +73,7 @@ class Capture:
             if self._alone:
                 yield from self._reassembly.finish()
             self._complete()
+            self._reassembly.ended(self.facts)
         finally:
             self.close()
 

@@ -34,11 +34,13 @@ class Sensor:
     Attributes:
         duplicates: the last messages, against which copies are held.
         last: latest time of its packets so far, ns.
+        capture: number of the capture that is being read; None: it has ended.
     """
 
     def __init__(self) -> None:
         self.duplicates = Duplicates()
         self.last: int | None = None
+        self.capture: int | None = None
         self.out: Outcome | None = None
         self._state: tuple[Any, ...] = ()
 
@@ -206,18 +208,31 @@ class Reassembly:
             ended = [
                 one
                 for one in self._sensors
-                if one.last is not None and one.last <= first + limits.SENSOR_SLACK
+                if one.capture is None
+                and one.last is not None
+                and one.last <= first + limits.SENSOR_SLACK
             ]
             if ended:
-                return max(ended, key=lambda one: one.last or 0)
+                found = max(ended, key=lambda one: one.last or 0)
+                found.capture = facts.number
+                return found
         made = Sensor()
+        made.capture = facts.number
         self._sensors.append(made)
         return made
+
+    def ended(self, facts: CaptureFacts) -> None:
+        """Note the end of a capture: the next one may take its sensor over."""
+        for one in self._sensors:
+            if one.capture == facts.number:
+                one.capture = None
 
     def surplus(self) -> Iterator[MessageBlock]:
         """Give up what waits at the sensors beyond the limit, those that ended first."""
         while len(self._sensors) > limits.SENSORS:
-            oldest = min(self._sensors[:-1], key=lambda one: one.last or 0)
+            oldest = min(
+                self._sensors[:-1], key=lambda one: (one.capture is not None, one.last or 0)
+            )
             self._sensors.remove(oldest)
             yield from self._finish(oldest)
 

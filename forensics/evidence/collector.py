@@ -83,6 +83,7 @@ class Evidence:
             length=block.length,
             time=block.time,
             frame=block.frame,
+            capture=block.captures,
             source=block.source,
             kind=block.kind,
             flags=block.flags,
@@ -111,6 +112,7 @@ class Evidence:
             transaction=np.empty(room, dtype=np.uint64),
             time=np.empty(room, dtype=np.int64),
             frame=np.empty(room, dtype=np.uint32),
+            capture=np.empty(room, dtype=np.uint16),
             place=np.empty(room, dtype=np.uint32),
             section=np.empty(room, dtype=np.uint8),
             ttl=np.empty(room, dtype=np.uint32),
@@ -120,12 +122,10 @@ class Evidence:
         most = np.minimum(judged[due], block.captured[due] // RECORD_MINIMUM)
         bare = unsigned.rows(int(most.sum()))
         clear(self._names)
-        count, lone = gather(
-            messages, block.capture, self._scratch, self._held, rows, bare, self._names
-        )
+        count, lone = gather(messages, self._scratch, self._held, rows, bare, self._names)
         return (
-            _sightings(rows, count, block.capture),
-            _unsigned(bare, lone, block.capture, self._names),
+            _sightings(rows, count),
+            _unsigned(bare, lone, self._names),
         )
 
     def signatures(self) -> Any:
@@ -174,19 +174,18 @@ def _address(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(octets, dtype=np.uint8)
 
 
-def _sightings(rows: arrays.Rows, count: int, capture: int) -> Any:
+def _sightings(rows: arrays.Rows, count: int) -> Any:
     """Make the record batch of the kernel's first `count` rows."""
     import pyarrow as pa
 
     columns = {name: pa.array(column[:count]) for name, column in rows._asdict().items()}
     columns["time"] = columns["time"].view(pa.timestamp("ns", tz="UTC"))
-    columns["capture"] = pa.array(np.full(count, capture, dtype=np.uint16))
     return pa.RecordBatch.from_arrays(
         [columns[name] for name in schemas.SIGHTINGS.names], schema=schemas.SIGHTINGS
     )
 
 
-def _unsigned(rows: unsigned.UnsignedRows, count: int, capture: int, names: Interner) -> Any:
+def _unsigned(rows: unsigned.UnsignedRows, count: int, names: Interner) -> Any:
     """Make the record batch of the kernel's first `count` unsigned RRsets."""
     import pyarrow as pa
 
@@ -197,7 +196,6 @@ def _unsigned(rows: unsigned.UnsignedRows, count: int, capture: int, names: Inte
         indices = pa.array(numbers, mask=numbers == unsigned.NO_NAME)
         columns[name] = pa.DictionaryArray.from_arrays(indices, texts)
     columns["time"] = columns["time"].view(pa.timestamp("ns", tz="UTC"))
-    columns["capture"] = pa.array(np.full(count, capture, dtype=np.uint16))
     return pa.RecordBatch.from_arrays(
         [columns[name] for name in schemas.UNSIGNED.names], schema=schemas.UNSIGNED
     )

@@ -224,7 +224,6 @@ def walk_batch(messages: Messages, message: int, work: Scratch, held: Gathering)
 def note_keys(
     messages: Messages,
     message: int,
-    capture: int,
     base: int,
     end: int,
     first: int,
@@ -244,7 +243,7 @@ def note_keys(
     if signature == -2:
         return
     if signature >= 0 and held.keyset[signature] > 0:
-        note_run(messages, message, capture, held.keyset[signature] - 1, ttl, held)
+        note_run(messages, message, held.keyset[signature] - 1, ttl, held)
         return
     owner = owner_of(octets, base, end, record, work)
     if owner < 0:
@@ -266,13 +265,12 @@ def note_keys(
         return
     if signature >= 0:
         held.keyset[signature] = number + 1
-    note_run(messages, message, capture, number, work.state[SET_TTL], held)
+    note_run(messages, message, number, work.state[SET_TTL], held)
 
 
 @lean_kernel
 def gather(
     messages: Messages,
-    capture: int,
     work: Scratch,
     held: Gathering,
     rows: Rows,
@@ -356,6 +354,7 @@ def gather(
                     rows.transaction[count] = messages.transaction[message]
                     rows.time[count] = messages.time[message]
                     rows.frame[count] = messages.frame[message]
+                    rows.capture[count] = messages.capture[message]
                     rows.place[count] = messages.place[message]
                     rows.section[count] = section
                     rows.ttl[count] = work.records[record, TTL]
@@ -368,9 +367,7 @@ def gather(
                     and work.records[record, CLASS] == _IN
                     and section < _ADDITIONAL
                 ):
-                    note_keys(
-                        messages, message, capture, base, end, first, found, record, work, held
-                    )
+                    note_keys(messages, message, base, end, first, found, record, work, held)
             if messages.due[message]:
                 lone = note_unsigned(
                     messages, message, base, end, first, found, broken, flags, work, held,

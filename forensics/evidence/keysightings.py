@@ -69,7 +69,6 @@ def note_keyset(owner: int, kind: int, found: int, work: Scratch, held: Gatherin
 def note_run(
     messages: Messages,
     message: int,
-    capture: int,
     keyset: int,
     ttl: int,
     held: Gathering,
@@ -80,6 +79,7 @@ def note_run(
     capture from those of another; `keysets.key_table` decides about the first and joins the second.
     """
     owner = held.keyset_owner[keyset]
+    capture = np.int64(messages.capture[message])
     place = np.int64(messages.place[message])
     unpaired = 1 if messages.state[message] == _UNSOLICITED else 0
     identity = np.uint64(

@@ -54,6 +54,7 @@ class UnsignedRows(NamedTuple):
     transaction: NDArray[np.uint64]
     time: NDArray[np.int64]
     frame: NDArray[np.uint32]
+    capture: NDArray[np.uint16]
     place: NDArray[np.uint32]
     section: NDArray[np.uint8]
     type: NDArray[np.uint16]
@@ -70,6 +71,7 @@ def rows(count: int) -> UnsignedRows:
     kinds: dict[str, Any] = {
         "transaction": np.uint64,
         "time": np.int64,
+        "capture": np.uint16,
         "section": np.uint8,
         "type": np.uint16,
         "owner": np.int32,
@@ -298,6 +300,7 @@ def note_unsigned(
         rows.transaction[count] = messages.transaction[message]
         rows.time[count] = messages.time[message]
         rows.frame[count] = messages.frame[message]
+        rows.capture[count] = messages.capture[message]
         rows.place[count] = messages.place[message]
         rows.section[count] = section
         rows.type[count] = kind

@@ -124,6 +124,8 @@ FINDINGS: Final = {
     "omitted": "Left out",
     "one-direction": "One direction only",
     "duplicates": "Duplicate packets",
+    "sensors": "Seen by two sensors",
+    "sensor-clock": "A sensor's clock",
     "starts-in-outage": "Capture starts inside the outage",
     "ends-in-outage": "Capture ends inside the outage",
 }

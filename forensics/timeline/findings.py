@@ -20,6 +20,8 @@ ORDER: Final = (
     "clock-resolver",
     "no-dnssec",
     "one-direction",
+    "sensor-clock",
+    "sensors",
     "duplicates",
     "starts-in-outage",
     "ends-in-outage",
@@ -94,7 +96,59 @@ def of_capture(evidence: Evidence, seen: Survey, traffic: Traffic) -> list[dict[
                 ),
             }
         )
+    found += _of_sensors(evidence.captures.drop_columns(["first", "last"]).to_pylist())
     found += _of_losses(evidence.losses.select(["reason", "count"]).to_pylist())
+    return found
+
+
+def _of_sensors(captures: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Tell which sensors saw the same messages, and how their clocks stood to each other."""
+    paths = {row["capture"]: row["path"] for row in captures}
+    found: list[dict[str, Any]] = []
+    for row in captures:
+        for other, count in row["elsewhere"] or ():
+            sentence = (
+                f"{paths[other]} and {row['path']} hold {counted(count, 'message')} both, "
+                f"{paths[other]} first; each was counted once, there."
+            )
+            found.append(
+                {
+                    "kind": "sensors",
+                    "capture": row["path"],
+                    "first": paths[other],
+                    "count": count,
+                    "sentence": sentence,
+                }
+            )
+        ahead, offset = row["clock_ahead"], row["clock_offset"]
+        if ahead is not None:
+            side = "ahead of" if ahead >= 0 else "behind"
+            done = (
+                "its times are corrected by that, here and in the tables"
+                if offset is not None
+                else "which the way between the sensors may explain, so nothing was corrected"
+            )
+            sentence = (
+                f"The clock of {row['path']} was {abs(ahead) / 10**9:.6f} s {side} that of "
+                f"{paths[row['clock_against']]}, by {counted(row['clock_shared'], 'message')} "
+                f"that both saw; {done}."
+            )
+        elif offset is not None:
+            sentence = (
+                f"{offset / 10**9:+.6f} s were added to the times of {row['path']}, as asked."
+            )
+        else:
+            continue
+        found.append(
+            {
+                "kind": "sensor-clock",
+                "capture": row["path"],
+                "ahead": ahead,
+                "offset": offset,
+                "shared": row["clock_shared"],
+                "sentence": sentence,
+            }
+        )
     return found
 
 

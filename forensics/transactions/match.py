@@ -92,7 +92,7 @@ def _leave_open(
 def _match(
     columns: Any,
     first: Any,
-    capture: Any,
+    captures: Any,
     rows: Any,
     status: Any,
     row_limit: Any,
@@ -166,7 +166,7 @@ def _match(
             has = np.int64(entry.has)
         else:
             entry = rows[count]
-            begin(entry, columns, at, capture, ends, vantage)
+            begin(entry, columns, at, captures[at], ends, vantage)
         if not paired or (asked and (has & 4) == 0):
             has = put_question(entry, columns, at, asked, names, state, has)
         columns.do_known[at] = paired and is_response
@@ -174,7 +174,7 @@ def _match(
         if is_response:
             latency = now - entry.time
             answered_time = now
-            has = put_response(entry, columns, at, capture, place, vantage, texts, nsids, has)
+            has = put_response(entry, columns, at, captures[at], place, vantage, texts, nsids, has)
             if not paired and kind > 0 and columns.other_time[at] > 0:
                 entry.latency = now - columns.other_time[at]
                 has |= 128
@@ -244,7 +244,7 @@ class Matcher:
             reached = _match(
                 columns,
                 reached,
-                block.capture,
+                block.captures,
                 batch.rows,
                 batch.status,
                 self._row_limit,

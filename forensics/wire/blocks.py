@@ -34,8 +34,9 @@ class MessageBlock:
         other_time: int64, the second time of a dnstap message (of a response: when its query was
             sent; of a query: 0); 0: none.
         flags: uint8, vocabulary.MessageFlag.
-        capture: number of the input.
+        capture: number of the input; of a block merged out of several, of its first message's.
         identities: dnstap identities of this input so far.
+        captures: uint16, number of the input of each message; unless given, all are of `capture`.
     """
 
     octets: NDArray[np.uint8]
@@ -55,6 +56,12 @@ class MessageBlock:
     flags: NDArray[np.uint8]
     capture: int
     identities: list[str] = field(default_factory=list)
+    captures: NDArray[np.uint16] = field(default_factory=lambda: np.empty(0, np.uint16))
+
+    def __post_init__(self) -> None:
+        """Fill in what is the same for all messages of one input."""
+        if len(self.captures) != len(self.start):
+            self.captures = np.full(len(self.start), self.capture, np.uint16)
 
     def __len__(self) -> int:
         """Return N."""
