@@ -88,7 +88,10 @@ class Reader:
         rrsets = [r if r.owner else replace(r, owner=row["qname"] or ".") for r in sets]
         time = row["time"] + (row["latency"] or 0)
         first = row["response_capture"]
-        own_do = row["do"] is None and bool(row["response_edns"])
+        # Signatures are due where DO was asked for and the response carries OPT (RFC 3225 3).
+        # Without the query, an RRset among the unsigned ones tells that DO was there.
+        asked_do = bool(rrsets) if row["do"] is None else bool(row["do"])
+        has_dnssec = any(r.signatures for r in rrsets) or (asked_do and bool(row["response_edns"]))
         response = Response(
             transaction=row["transaction"],
             time=time,
@@ -105,7 +108,7 @@ class Reader:
             aa=aa,
             ra=ra,
             tc=bool(row["tc"]),
-            has_dnssec=bool(row["do"]) or bool(rrsets) or own_do,
+            has_dnssec=has_dnssec,
             is_authority=bool(flags & int(SightingFlag.AUTHORITY)) or _is_authority(row, kind),
             is_doubtful=self._is_doubtful(row, flags),
             answers=row["answers"] or 0,

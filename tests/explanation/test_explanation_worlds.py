@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dns.flags
 import dns.message
+import dns.rrset
 import pytest
 from explanation_asked import outcome
 from world import DAY, START, healthy, key
@@ -269,6 +271,19 @@ def test_keys_that_nobody_could_fetch_are_unobtainable_and_one_lost_answer_is_no
     )
     told = asked(world, keep=lambda p: p.time != last)("www.alpha.de.", "A", 290)
     assert outcome(told) == ("secure", "none")
+
+
+def test_an_answer_without_edns_owes_no_signatures(asked):
+    """A resolver that falls back to plain DNS gets none, and nobody is to blame for that."""
+    world = healthy(12).run(200, 2)
+    query = world.query("www.alpha.de.", "A")
+    reply = dns.message.make_response(query)
+    reply.use_edns(-1)
+    reply.flags |= dns.flags.AA
+    reply.answer.append(dns.rrset.from_text("www.alpha.de.", 60, "IN", "A", "192.0.2.80"))
+    world.send(210, world.resolvers[0], 4321, "192.0.2.31", 53, query)
+    world.send(210.01, "192.0.2.31", 53, world.resolvers[0], 4321, reply)
+    assert outcome(asked(world)("www.alpha.de.", "A", 215)) == ("secure", "none")
 
 
 def test_an_unknown_algorithm_in_all_ds_leaves_the_zone_insecure(asked):
