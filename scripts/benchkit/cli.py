@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchkit import capture, formats, ingest
+from benchkit import capture, formats, ingest, validate
 from benchkit.contenders import default_ours
 from benchkit.measure import ProgramFailed
 
@@ -27,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.command == "dnstap":
         formats.bench(formats.Options(options.messages, options.runs, options.work))
+        return 0
+    if options.command == "validate":
+        validate.bench(options.signatures, options.algorithm or list(validate.ALGORITHMS))
         return 0
     if options.command == "stream":
         capture.stream(sys.stdout.buffer, options.packets, options.seed)
@@ -71,6 +74,19 @@ def build_parser() -> argparse.ArgumentParser:
     dnstap.add_argument("--messages", type=positive, default=5_000_000, help="default: %(default)s")
     dnstap.add_argument("--runs", type=positive, default=RUNS, help="default: %(default)s")
     dnstap.add_argument("--work", type=Path, default=default_work(), help="default: %(default)s")
+    verification = commands.add_parser(
+        "validate", help="time the verification of signatures beside openssl speed and dnspython"
+    )
+    verification.add_argument(
+        "--signatures", type=positive, default=100_000, help="of each algorithm: %(default)s"
+    )
+    verification.add_argument(
+        "--algorithm",
+        type=int,
+        action="append",
+        choices=list(validate.ALGORITHMS),
+        help="13, 8 or 15; may be repeated (default: all)",
+    )
     commands.add_parser(
         "stream", parents=[shared], help="write the synthetic capture to standard output"
     )
