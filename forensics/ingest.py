@@ -42,6 +42,7 @@ class IngestResult:
         errors: inputs that could not be read at all.
         messages: DNS messages put into transactions.
         outside: messages left out because they lie outside the asked times.
+        transferred: messages of zone transfers behind the first one of each.
         transactions: rows written, by vocabulary.PAIRINGS.
         sightings, unsigned, signatures, key_runs, places: rows written.
         evicted: queries closed early because `limits.OPEN_TRANSACTIONS` was reached.
@@ -53,6 +54,7 @@ class IngestResult:
     errors: list[InputError] = field(default_factory=list)
     messages: int = 0
     outside: int = 0
+    transferred: int = 0
     transactions: dict[str, int] = field(default_factory=dict)
     sightings: int = 0
     unsigned: int = 0
@@ -69,6 +71,7 @@ class IngestResult:
             **self.skipped,
             "open-transactions": self.evicted,
             "outside-times": self.outside,
+            "zone-transfer": self.transferred,
         }
 
 
@@ -153,8 +156,12 @@ def ingest(
 def _wanted(
     block: MessageBlock, start: int | None, end: int | None, result: IngestResult
 ) -> MessageBlock:
-    """Leave out what the capture holds twice and what lies outside the asked times."""
+    """Leave out what is no message of its own, and what lies outside the asked times."""
     keep: NDArray[np.bool_] = (block.flags & MessageFlag.DUPLICATE) == 0
+    continued = (block.flags & MessageFlag.CONTINUED) != 0
+    if continued.any():
+        result.transferred += int((keep & continued).sum())
+        keep &= ~continued
     if start is not None or end is not None:
         inside = np.ones(len(block), bool)
         if start is not None:

@@ -113,7 +113,8 @@ class MessageFlag(IntFlag):
     DISPUTED = 16
     """octets of it came twice and differ (overlapping fragments or segments): never accuses"""
     CONTINUED = 32
-    """a further message of a zone transfer (RFC 5936 2.2): no response of its own"""
+    """a further message of a zone transfer (RFC 5936 2.2): counted, then left out, as it is no
+    response of its own"""
 
 
 class SightingFlag(IntFlag):
@@ -487,6 +488,7 @@ LOSSES: Final = {
     "cbor-malformed": LossKind("stretch", "of a C-DNS file that is no block"),
     "cbor-limit": LossKind("item", "of a C-DNS block beyond the limits"),
     "unreadable": LossKind("input", "that could not be opened or recognised"),
+    "zone-transfer": LossKind("message", "of a zone transfer behind its first one", False),
     "outside-times": LossKind("message", "outside the times asked for", False),
     "open-transactions": LossKind(
         "transaction", "closed early because too many were open at once", False

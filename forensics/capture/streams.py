@@ -30,8 +30,10 @@ from forensics.capture.held import (
     drop_first,
     drop_page,
     fetch_octets,
+    find,
     free_pages,
     octet,
+    slot_of,
 )
 from forensics.capture.integers import be16, int64
 from forensics.capture.losses import Reason
@@ -76,6 +78,8 @@ ALL_GAPS: Final = 2
 _MASK: Final = 0xFFFFFFFF
 _HALF: Final = 0x80000000
 _HEADER: Final = 12
+_IXFR: Final = 251
+_AXFR: Final = 252
 _CUT: Final = int(MessageFlag.CUT)
 _DISPUTED: Final = int(MessageFlag.DISPUTED)
 _CONTINUED: Final = int(MessageFlag.CONTINUED)
@@ -150,24 +154,45 @@ def _skip(held: Any, row: int, count: int, why: int, out: Any) -> None:
 
 
 @lean_kernel
-def note_transfer(table: Any, row: int, octets: Any, start: int, captured: int) -> int:
+def _question_type(octets: Any, start: int, end: int) -> int:
+    """QTYPE of the first question of a message in [start, end); 0: there is none."""
+    if start + _HEADER > end or be16(octets, start + 4) != 1:
+        return 0
+    at = start + _HEADER
+    while at < end and 0 < octets[at] <= 63:
+        at += 1 + int64(octets[at])
+    if at + 5 > end or octets[at] != 0:
+        return 0
+    return be16(octets, at + 1)
+
+
+@lean_kernel
+def note_transfer(held: Any, row: int, octets: Any, start: int, captured: int) -> int:
     """Tell whether a message is a further one of a zone transfer (RFC 5936 2.2, RFC 1995 4).
 
-    Return the flag for it. The first message shows AXFR or IXFR in its question; all have its id.
+    Return the flag for it. The first response shows AXFR or IXFR in its question, and all have its
+    id; without a question, a response with answers cannot be anything else.
     """
-    if captured < _HEADER or octets[start + 2] < 128:
+    table = held.table
+    end = start + captured
+    if octets[start + 2] < 128:
+        if _question_type(octets, start, end) in (_IXFR, _AXFR):
+            # The next response on the other way is the first of another transfer.
+            a, b, c, d = table[row, 0], table[row, 1], table[row, 2], table[row, 3]
+            ports = ((table[row, 4] & 0xFFFF) << 16) | (table[row, 4] >> 16)
+            other = find(held, slot_of(held, c, d, a, b, ports), c, d, a, b, ports)
+            if other:
+                table[other, TRANSFER] = -1
         return 0
     number = be16(octets, start)
+    answers = be16(octets, start + 6)
     if table[row, TRANSFER] == number:
         return _CONTINUED
     table[row, TRANSFER] = -1
-    if be16(octets, start + 4) != 1 or be16(octets, start + 6) == 0:
-        return 0
-    at = start + _HEADER
-    end = start + captured
-    while at < end and 0 < octets[at] <= 63:
-        at += 1 + int64(octets[at])
-    if at + 5 <= end and octets[at] == 0 and be16(octets, at + 1) in (251, 252):
+    if answers and be16(octets, start + 4) == 0 and octets[start + 2] & 0x78 == 0:
+        table[row, TRANSFER] = number
+        return _CONTINUED
+    if answers and _question_type(octets, start, end) in (_IXFR, _AXFR):
         table[row, TRANSFER] = number
     return 0
 
@@ -189,7 +214,7 @@ def _emit(held: Any, row: int, length: int, captured: int, octets: Any, out: Any
     start = out.state[outcome.ROOM]
     out.state[outcome.ROOM] += captured
     fetch_octets(held, row, table[row, ORIGIN] + 2, captured, octets, start)
-    flags = note_transfer(table, row, octets, start, captured)
+    flags = note_transfer(held, row, octets, start, captured)
     if table[row, DISPUTED] >= 0 and ahead(table[row, DISPUTED], base) > 0:
         flags |= _DISPUTED
     capture = records[last, CAPTURE]

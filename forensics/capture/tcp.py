@@ -375,7 +375,7 @@ def _straight(
         length = be16(octets, at)
         if length < _HEADER or at + 2 + length > end:
             break
-        flags = note_transfer(table, row, octets, at + 2, length)
+        flags = note_transfer(held, row, octets, at + 2, length)
         hand_on(
             out,
             at + 2,

@@ -345,6 +345,14 @@ def test_messages_of_a_zone_transfer_go_on(tmp_path):
     octets = framed(first.to_wire(), bare.to_wire(), first.to_wire(), other)
     _, rows = of(tmp_path, [way.syn(), *way.cut(octets, [50])])
     assert [row.flags for row in rows] == [0, CONTINUED, CONTINUED, 0]
+    # Asked again with the same id on the same connection, it is another transfer.
+    client, way = Way(), Way(server=True)
+    packets = []
+    for _ in range(2):
+        packets.append(client.send(framed(ask.to_wire())))
+        packets.append(way.send(framed(first.to_wire(), bare.to_wire())))
+    _, rows = of(tmp_path, packets)
+    assert [row.flags for row in rows] == [0, 0, CONTINUED] * 2
     # In the middle of it, too, messages without a question are recognised.
     way = Way(server=True)
     octets = framed(first.to_wire(), bare.to_wire(), bare.to_wire())

@@ -1,4 +1,4 @@
-"""Differential test: which query each response over UDP belongs to, against tshark."""
+"""Differential test: which query each response belongs to, against tshark."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ LISTED = {
     one["file"]: one
     for one in tomllib.loads((HERE.parent / "tshark_pairs.toml").read_text())["difference"]
 }
-OPTIONS = ["-n", "-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE"]
-FILTER = "dns.response_to && udp && !mdns && !llmnr && !icmp && !icmpv6"
+OPTIONS = ["-n", "-o", "tcp.reassemble_out_of_order:TRUE"]
+FILTER = "dns.response_to && !mdns && !llmnr && !icmp && !icmpv6"
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
@@ -44,18 +44,19 @@ def decompressed(path: Path, folder: Path) -> Path:
     return target
 
 
-def theirs(path: Path) -> dict[int, int]:
+def theirs(path: Path) -> set[tuple[int, int]]:
+    """Pairs of the frames of a response and of its query."""
     command = ["tshark", "-r", str(path), *OPTIONS, "-Y", FILTER, "-T", "fields"]
     command += ["-e", "frame.number", "-e", "dns.response_to"]
     lines = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=300
     ).stdout.splitlines()
     pairs = (line.split("\t") for line in lines)
-    return {int(response): int(query.split(",")[0]) for response, query in pairs}
+    return {(int(frame), int(query)) for frame, found in pairs for query in found.split(",")}
 
 
-def ours(path: Path, folder: Path) -> dict[int, int] | None:
-    """Pairs by response frame; None: not a capture of packets with DNS messages over UDP."""
+def ours(path: Path, folder: Path) -> set[tuple[int, int]] | None:
+    """The same pairs; None: not a capture of packets with DNS messages."""
     from forensics.archive.tables import iter_batches
     from forensics.ingest import ingest
 
@@ -63,11 +64,11 @@ def ours(path: Path, folder: Path) -> dict[int, int] | None:
         result = ingest([str(path)], folder)
     except ForensicsError:
         return None
-    if not result.messages or result.captures[0].format.startswith("dnstap"):
+    if not result.messages or not result.captures[0].format.startswith("pcap"):
         return None
     columns = ["pairing", "query_frame", "response_frame"]
     return {
-        row["response_frame"]: row["query_frame"]
+        (row["response_frame"], row["query_frame"])
         for batch in iter_batches(folder, "transactions", columns)
         for row in batch.to_pylist()
         if row["pairing"] in {"answered", "late"}
@@ -88,7 +89,7 @@ def compare(root: Path, paths: list[Path], folder: Path) -> int:
             assert len(pairs) == LISTED[name]["ours"], name
             assert len(found[path]) == LISTED[name]["theirs"], name
         elif pairs != found[path]:
-            wrong[name] = sorted(set(pairs.items()) ^ set(found[path].items()))[:5]
+            wrong[name] = sorted(pairs ^ found[path])[:5]
     assert not wrong
     return sum(bool(pairs) for pairs in mine.values())
 
