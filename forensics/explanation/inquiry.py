@@ -19,9 +19,17 @@ from forensics.explanation.answer import (
     Answer,
     classify,
 )
-from forensics.explanation.chain import Cited, Judged, Link, ServerView, rank, status_of, worst
+from forensics.explanation.chain import Cited, Judged, Link, ServerView, rank, worst
 from forensics.explanation.current import Current, accuses, current
 from forensics.explanation.denial import judge_denial, signer_of
+from forensics.explanation.endings import (
+    ended,
+    failed,
+    good_sentence,
+    joined,
+    left_open,
+    without_keys,
+)
 from forensics.explanation.records import (
     TYPE_CNAME,
     TYPE_RRSIG,
@@ -279,15 +287,15 @@ class Inquiry:
         link = Link(standing.zone, link_kind, Status.INSECURE, "none", name, rrset.type,
                     cited=(Cited(response, chosen.is_later),))  # fmt: skip
         if standing.is_end:
-            return _ended(standing, link)
+            return ended(standing, link)
         if not standing.signer.keys:
-            return _without_keys(standing, link)
+            return without_keys(standing, link)
         tried = standing.signer.best(rrset, response.time)
         assert tried is not None
         link = replace(link, keys=((tried.signature.tag, tried.signature.algorithm),))
         if not tried.is_good:
-            return _joined(
-                standing, _bad(link, tried, f"over {said(name)} {type_text(rrset.type)}")
+            return joined(
+                standing, failed(link, tried, f"over {said(name)} {type_text(rrset.type)}")
             )
         status = Status.VALID if tried.is_weak else standing.status
         link = replace(
@@ -295,9 +303,9 @@ class Inquiry:
             status=status,
             until=tried.end,
             is_weak=tried.is_weak,
-            sentence=_good_sentence(name, rrset.type, tried),
+            sentence=good_sentence(name, rrset.type, tried),
         )
-        judged = _joined(standing, link)
+        judged = joined(standing, link)
         if rrset.is_wildcard:
             proof = self._wildcard(chosen, name, rrset, tried, standing)
             return judged.and_(Judged(proof.status, proof.reason, (proof,)))
@@ -359,14 +367,14 @@ class Inquiry:
         link = Link(standing.zone, "denial", Status.INSECURE, "none", name, kind,
                     cited=(Cited(response, chosen.is_later),))  # fmt: skip
         if standing.is_end:
-            return _ended(standing, link)
+            return ended(standing, link)
         if not standing.signer.keys:
-            return _without_keys(standing, link)
+            return without_keys(standing, link)
         claim = Claim.NAME_ERROR if how == NAME_ERROR else Claim.NO_DATA
         proof = self._proof(
             chosen, [(claim, name, kind, None)], standing.signer, standing, name, kind, soa=True
         )
-        return _joined(standing, proof)
+        return joined(standing, proof)
 
     def _unsigned(self, chosen: Current, name: str, kind: int, link_kind: str) -> Judged:
         """Judge what came without any signature: fine below an unsigned delegation only."""
@@ -375,26 +383,26 @@ class Inquiry:
         link = Link(standing.zone, link_kind, Status.INSECURE, "none", name, kind,
                     cited=(Cited(response, chosen.is_later),))  # fmt: skip
         if standing.is_end:
-            return _ended(standing, link)
+            return ended(standing, link)
         if not response.has_dnssec:
             sentence = f"{said(name)} {type_text(kind)} was only asked for without signatures."
-            return _open(standing, link, "rrset-incomplete", sentence)
+            return left_open(standing, link, "rrset-incomplete", sentence)
         if kind == TYPE_RRSIG:
             sentence = "Signatures themselves are not signed: nothing validates them."
-            return _open(standing, link, "rrset-incomplete", sentence)
+            return left_open(standing, link, "rrset-incomplete", sentence)
         if standing.status != Status.SECURE:
             reason = "ds-not-captured" if standing.signer.keys else "dnskey-not-captured"
             sentence = (
                 f"It came without a signature, and whether {said(standing.zone)} is to sign it"
             )
-            return _open(standing, link, reason, f"{sentence} was not captured.")
+            return left_open(standing, link, reason, f"{sentence} was not captured.")
         if not self._is_zone_of(standing, response, name):
             below = standing.unknown[0]
             sentence = (
                 f"It came without a signature, and whether {said(below)} is a zone of its own"
                 " without signatures was not captured."
             )
-            return _open(standing, link, "ds-not-captured", sentence)
+            return left_open(standing, link, "ds-not-captured", sentence)
         if link_kind == "denial" and not response.sets(Section.AUTHORITY, TYPE_SOA):
             reason = "denial-missing"
             sentence = f"{server_text(response)} denied {said(name)} without any proof."
@@ -402,7 +410,7 @@ class Inquiry:
             reason = "rrsig-missing"
             sentence = f"{server_text(response)} answered for {said(name)} without a signature."
         broken = replace(link, status=Status.BOGUS, reason=reason, sentence=sentence)
-        return _joined(standing, broken)
+        return joined(standing, broken)
 
     def _is_zone_of(self, standing: Standing, response: Response, name: str) -> bool:
         """Whether it is certain that an unsigned RRset lies in the zone that the way came to."""
@@ -434,53 +442,3 @@ def _signer_of(rrset: RRset, name: str) -> str | None:
     if found:
         return max(set(found), key=lambda z: (found.count(z), len(z), z))
     return next((s.signer for s in rrset.signatures if s.signer), None)
-
-
-def _joined(standing: Standing, link: Link) -> Judged:
-    """Add the last link to those of the way."""
-    return Judged(link.status, link.reason, (*standing.links, link))
-
-
-def _ended(standing: Standing, link: Link) -> Judged:
-    """The way ended above: the answer shares the status."""
-    if standing.status != Status.INSECURE:
-        return Judged(standing.status, standing.reason, standing.links)
-    told = replace(link, sentence="It lies below an unsigned delegation: nothing is validated.")
-    return Judged(standing.status, standing.reason, (*standing.links, told))
-
-
-def _without_keys(standing: Standing, link: Link) -> Judged:
-    sentence = f"The keys of {said(standing.zone)} were not captured."
-    return _open(standing, link, "dnskey-not-captured", sentence)
-
-
-def _open(standing: Standing, link: Link, reason: str, sentence: str) -> Judged:
-    """The last link cannot be judged."""
-    open_ = replace(link, status=Status.INDETERMINATE, reason=reason, sentence=sentence)
-    return _joined(standing, open_)
-
-
-def _bad(link: Link, tried: Tried, what: str) -> Link:
-    """The last link where its signature does not stand."""
-    status = status_of(tried.reason)
-    tag = tried.signature.tag
-    sentence = {
-        "dnskey-not-captured": f"Key {tag}, which made the signature {what}, is not known.",
-        "dnskey-missing": f"No published key is the key {tag} that made the signature {what}.",
-        "signature-invalid": f"Key {tag} is published, and the signature {what} is not by it.",
-        "signature-expired": f"The signature of key {tag} {what} had run out.",
-        "signature-not-yet-valid": f"The signature of key {tag} {what} was dated in the future.",
-    }.get(tried.reason, f"The signature of key {tag} {what} does not stand.")
-    if tried.is_weak:
-        sentence += " The zone has signed again since, and this was not seen again."
-    return replace(link, status=status, reason=tried.reason, sentence=sentence, until=tried.end,
-                   is_weak=tried.is_weak)  # fmt: skip
-
-
-def _good_sentence(name: str, kind: int, tried: Tried) -> str:
-    sentence = f"{said(name)} {type_text(kind)} is signed by key {tried.signature.tag}."
-    if tried.is_aged:
-        return f"{sentence[:-1]}, by what the zone did when it was last seen."
-    if tried.is_later:
-        return f"{sentence[:-1]}, which was first seen published later."
-    return sentence
