@@ -335,6 +335,20 @@ NSEC3_HASHES: Final = 600
 NSEC3_HASHES_KEPT: Final = 2**14
 """NSEC3 hashes remembered: ancestors and wildcards are asked again and again. Some 300 octets."""
 
+PROOFS: Final = 2**15
+"""Distinct proofs of absence (question and records) judged in one run, some 50 us each. Random
+subdomains are part of real outages: what a day of a TLD has beyond it is counted and said."""
+
+ABSENCE_EVENTS: Final = 2**16
+"""Responses with an absence that is told, good and bad, in one run; each becomes a row."""
+
+CONTRADICTIONS: Final = 2**18
+"""Names hashed, and pairs of a proof and what it denies compared, in one run."""
+
+WAITING_ROWS: Final = 2**21
+"""Sightings and unsigned RRsets that wait for their transaction, which is written when it closes:
+all that comes within 10 s at 200,000 a second."""
+
 DENIERS: Final = 64
 """NSEC and NSEC3 records of one response that a proof is sought in. A proof needs three; responses
 that follow CNAMEs need three a step."""

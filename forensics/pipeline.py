@@ -300,6 +300,7 @@ def _report(
     from forensics.testimony.responses import weigh
     from forensics.timeline.evidence import Evidence
     from forensics.timeline.story import tell
+    from forensics.validation.exchanges import Streams
     from forensics.validation.judge import judge
     from forensics.validation.keyless import read as keyless_answers
     from forensics.validation.pairs import sighting_pairs
@@ -342,6 +343,14 @@ def _report(
         POLICIES[options.policy],
         keyless=keyless,
         sightings=sightings,
+        streams=Streams(
+            transactions,
+            sightings,
+            lambda: scope.unsigned(
+                iter_batches(tables, "unsigned") if (tables / "unsigned.parquet").exists() else ()
+            ),
+            disputed,
+        ),
     )
     subjects = judgement.subjects
     for name, table in (("checks", judgement.checks), ("verdicts", judgement.verdicts)):

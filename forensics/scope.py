@@ -7,7 +7,7 @@ reading with `--from` and `--to` cuts a capture.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from forensics.errors import UsageError
@@ -67,6 +67,11 @@ class Scope:
             if self.zone is not None:
                 rows = rows.filter(pc.is_in(rows.column("signature"), value_set=chosen))
             yield rows
+
+    def unsigned(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """Keep unsigned RRsets within the times; those of other names find no transaction."""
+        for batch in batches:
+            yield self._within(batch)
 
     def transactions(self, batches: Iterator[Any]) -> Iterator[Any]:
         """Keep transactions within the times and for names at or below the zone."""

@@ -70,6 +70,8 @@ class Proof:
         used: indices of the records that prove it, or as much of it as is proven.
         opt_out: an NSEC3 with opt-out covers the next closer name (RFC 5155 6).
         compact: it is compact denial (RFC 9824): an NSEC made for this name, with NXNAME.
+        below_cut: a record shows that the name, or what was asked there, belongs to a child zone:
+            the parent was asked for what it does not hold.
         closest_encloser: wire form; None: the proof needs none, or it is not known.
         explanation: one plain sentence.
     """
@@ -80,6 +82,7 @@ class Proof:
     used: tuple[int, ...]
     opt_out: bool = False
     compact: bool = False
+    below_cut: bool = False
     closest_encloser: bytes | None = None
     explanation: str = ""
 
@@ -302,12 +305,22 @@ def lacking(used: Sequence[int], present: Sequence[int], explanation: str) -> Pr
     return Proof(False, reason, Status.BOGUS, tuple(dict.fromkeys(used)), explanation=explanation)
 
 
-def opposed(record: int, explanation: str) -> Proof:
-    """Return a failure: one record says the opposite, or may not be used for this."""
-    return Proof(False, "denial-invalid", Status.BOGUS, (record,), explanation=explanation)
+def opposed(record: Nsec | Nsec3, explanation: str, *, above: bool = False) -> Proof:
+    """Return a failure: one record says the opposite, or may not be used for this.
+
+    `above`: the record is at the name or above it, and so tells of a zone cut there.
+    """
+    return Proof(
+        holds=False,
+        reason="denial-invalid",
+        status=Status.BOGUS,
+        used=(record.at,),
+        below_cut=above and is_delegation(record.types),
+        explanation=explanation,
+    )
 
 
 def below_unsigned(record: int, cut: Name) -> Proof:
     """Return that a name lies below a delegation without DS: nothing there can be bogus."""
     sentence = f"The name lies below {text(cut)}, an unsigned delegation."
-    return Proof(False, "", Status.INSECURE, (record,), explanation=sentence)
+    return Proof(False, "", Status.INSECURE, (record,), below_cut=True, explanation=sentence)

@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.knowledge import ALWAYS, FOREVER, Anchor, Note, SightingPairs, ZoneKeys
+from forensics.validation.absences import judge_absences
 from forensics.validation.bench import Bench
 from forensics.validation.checks import Checked, check
 from forensics.validation.clock import clock_notes
+from forensics.validation.exchanges import Streams
 from forensics.validation.intervals import write
 from forensics.validation.keyless import Keyless
 from forensics.validation.outofstep import refused
 from forensics.validation.policy import POLICIES, Policy
 from forensics.validation.rollover import rollover_notes
-from forensics.validation.subjects import Subjects, judge_subjects
+from forensics.validation.subjects import Subjects, joined, judge_subjects
 from forensics.validation.validity import validity
 
 
@@ -53,6 +55,7 @@ def judge(
     window: tuple[int, int] | None = None,
     keyless: Keyless | None = None,
     sightings: Callable[[], Iterator[Any]] | None = None,
+    streams: Streams | None = None,
 ) -> Judgement:
     """Judge every signature at every place and time that it was seen at.
 
@@ -66,6 +69,7 @@ def judge(
         window: ns, (first, last): the time of the capture; None: that of the sightings.
         keyless: answers to key queries that held no keys.
         sightings: gives schemas.SIGHTINGS as record batches; None: caches are not spoken of.
+        streams: the long tables, to judge what responses lack and deny; None: that is left out.
     """
     import pyarrow as pa
 
@@ -128,9 +132,29 @@ def judge(
     ]
     stale = refused(bench, sightings) if sightings is not None else []
     keyless = keyless or Keyless()
-    if not (keyless.absences or keyless.failures or keyless.is_cut or stale):
+    found = []
+    following = _following(signatures)
+    if keyless.absences or keyless.failures or keyless.is_cut or stale:
+        found.append(judge_subjects(keyless, stale, bench.chain, following))
+        following += found[-1].signatures.num_rows
+    if streams is not None:
+        good = signatures["signature"].to_numpy().astype(np.int64)[checked.verified > 0]
+        found.append(
+            judge_absences(
+                streams,
+                signatures,
+                pairs,
+                good,
+                verdicts,
+                bench.chain,
+                following,
+                policy.iterations,
+            )
+        )
+    found = [subjects for subjects in found if subjects.signatures.num_rows or subjects.notes]
+    if not found:
         return Judgement(checked.table, verdicts, notes)
-    subjects = judge_subjects(keyless, stale, bench.chain, _following(signatures))
+    subjects = joined(found)
     verdicts = pa.concat_tables([verdicts, subjects.verdicts]).combine_chunks()
     return Judgement(checked.table, verdicts, [*notes, *subjects.notes], subjects)
 

@@ -49,14 +49,14 @@ def prove_by_nsec(
     if is_within(name, over.owner) and (why := unfit_above(over.types)):
         if is_delegation(over.types) and TYPE_DS not in over.types:
             return below_unsigned(over.at, over.owner)
-        return opposed(over.at, f"The NSEC record covers {text(name)}, but {why}.")
+        return opposed(over, f"The NSEC record covers {text(name)}, but {why}.", above=True)
     if claim is Claim.UNSIGNED_REFERRAL:
-        return opposed(over.at, f"The NSEC record denies that {text(name)} is delegated.")
+        return opposed(over, f"The NSEC record denies that {text(name)} is delegated.")
     if is_within(over.next, name):
         if claim is Claim.NO_DATA:
             sentence = f"{text(name)} has no records, only names below it."
             return proven([over.at], sentence, encloser=name)
-        return opposed(over.at, f"The NSEC record shows that names below {text(name)} exist.")
+        return opposed(over, f"The NSEC record shows that names below {text(name)} exist.")
     encloser = max(common_ancestor(name, over.owner), common_ancestor(name, over.next), key=len)
     if claim is Claim.WILDCARD_ANSWER:
         return _closest(name, over, encloser, labels)
@@ -77,7 +77,7 @@ def _at_name(claim: Claim, name: Name, qtype: int, at: Nsec) -> Proof:
         why = "" if nothing else "it shows that the name exists"
         sentence = f"The NSEC record at {text(name)} was made to say that the name does not exist."
     if why:
-        return opposed(at.at, f"The NSEC record at {text(name)} is no proof: {why}.")
+        return opposed(at, f"The NSEC record at {text(name)} is no proof: {why}.", above=True)
     return proven([at.at], sentence, compact=TYPE_NXNAME in at.types)
 
 
@@ -85,7 +85,7 @@ def _closest(name: Name, over: Nsec, encloser: Name, labels: int | None) -> Proo
     """Judge whether the wildcard that the answer came from is the closest one."""
     if labels is not None and len(encloser) != labels:
         sentence = f"The NSEC record shows that {text(encloser)} exists, so no wildcard above it"
-        return opposed(over.at, f"{sentence} could answer for {text(name)}.")
+        return opposed(over, f"{sentence} could answer for {text(name)}.")
     sentence = f"No name closer to {text(name)} than *.{text(encloser)} exists."
     return proven([over.at], sentence, encloser=encloser)
 
@@ -105,7 +105,7 @@ def _wildcard(
     at = next((record for record in records if record.owner == wildcard), None)
     if claim is Claim.NAME_ERROR:
         if at is not None:
-            return opposed(at.at, f"The wildcard {text(wildcard)} exists and answers for the name.")
+            return opposed(at, f"The wildcard {text(wildcard)} exists and answers for the name.")
         beside = _covering(wildcard, apex, records)
         if beside is None:
             sentence = f"No NSEC record denies the wildcard {text(wildcard)}."
@@ -116,7 +116,7 @@ def _wildcard(
         sentence = f"{text(name)} does not exist, and no NSEC record shows a wildcard in its place."
         return lacking([over.at], present, sentence)
     if why := unfit_at(at.types, qtype, root=False):
-        return opposed(at.at, f"The NSEC record at {text(wildcard)} is no proof: {why}.")
+        return opposed(at, f"The NSEC record at {text(wildcard)} is no proof: {why}.")
     sentence = (
         f"The NSEC record at {text(wildcard)}, which stands for the name, lists no such type."
     )

@@ -138,7 +138,7 @@ def _at_name(claim: Claim, name: Name, qtype: int, at: Nsec3) -> Proof:
         why = "" if nothing else "it shows that the name exists"
         sentence = f"The NSEC3 record of {text(name)} was made to say that it does not exist."
     if why:
-        return opposed(at.at, f"The NSEC3 record of {text(name)} is no proof: {why}.")
+        return opposed(at, f"The NSEC3 record of {text(name)} is no proof: {why}.", above=True)
     return proven([at.at], sentence, compact=TYPE_NXNAME in at.types)
 
 
@@ -147,7 +147,7 @@ def _closer(name: Name, chain: _Chain, labels: int) -> Proof:
     closer = name[: labels + 1]
     at = chain.at(closer)
     if at is not None:
-        return opposed(at.at, f"The NSEC3 record shows that {text(closer)} exists.")
+        return opposed(at, f"The NSEC3 record shows that {text(closer)} exists.")
     over = chain.over(closer)
     if over is None:
         return lacking([], chain.present, f"No NSEC3 record denies {text(closer)}.")
@@ -167,7 +167,8 @@ def _enclosed(claim: Claim, name: Name, qtype: int, apex: Name, chain: _Chain) -
     if why := unfit_above(above.types):
         if is_delegation(above.types) and TYPE_DS not in above.types:
             return below_unsigned(above.at, encloser)
-        return opposed(above.at, f"The NSEC3 record of {text(encloser)} is no proof: {why}.")
+        sentence = f"The NSEC3 record of {text(encloser)} is no proof: {why}."
+        return opposed(above, sentence, above=True)
     closer = name[: len(encloser) + 1]
     over = chain.over(closer)
     if over is None:
@@ -181,12 +182,12 @@ def _enclosed(claim: Claim, name: Name, qtype: int, apex: Name, chain: _Chain) -
         if open_:
             sentence = f"{text(closer)} may be an unsigned delegation: opt-out covers it."
             return proven(used, sentence, encloser=encloser, opt_out=True)
-        return opposed(over.at, f"The NSEC3 record denies that {text(name)} is delegated.")
+        return opposed(over, f"The NSEC3 record denies that {text(name)} is delegated.")
     wildcard = (*encloser, b"*")
     at = chain.at(wildcard)
     if claim is Claim.NAME_ERROR:
         if at is not None:
-            return opposed(at.at, f"The wildcard {text(wildcard)} exists and answers for the name.")
+            return opposed(at, f"The wildcard {text(wildcard)} exists and answers for the name.")
         beside = chain.over(wildcard)
         if beside is None:
             sentence = f"No NSEC3 record denies the wildcard {text(wildcard)}."
@@ -195,7 +196,7 @@ def _enclosed(claim: Claim, name: Name, qtype: int, apex: Name, chain: _Chain) -
         return proven([*used, beside.at], sentence, encloser=encloser, opt_out=open_)
     if at is not None:
         if why := unfit_at(at.types, qtype, root=False):
-            return opposed(at.at, f"The NSEC3 record of {text(wildcard)} is no proof: {why}.")
+            return opposed(at, f"The NSEC3 record of {text(wildcard)} is no proof: {why}.")
         sentence = f"The NSEC3 record of {text(wildcard)} does not list the type."
         return proven([*used, at.at], sentence, encloser=encloser, opt_out=open_)
     if open_:  # RFC 6840 errata and RFC 7129 5.1: an empty non-terminal above unsigned delegations

@@ -38,6 +38,21 @@ class Subjects:
     caches: dict[int, dict[str, int]] = field(default_factory=dict)
 
 
+def joined(parts: Sequence[Subjects]) -> Subjects:
+    """Join subjects whose numbers differ; at least one part."""
+    import pyarrow as pa
+
+    sightings = pa.concat_tables([part.sightings for part in parts]).combine_chunks()
+    return Subjects(
+        pa.concat_tables([part.signatures for part in parts]).combine_chunks(),
+        sightings.sort_by(
+            [("time", "ascending"), ("capture", "ascending"), ("frame", "ascending")]
+        ),
+        pa.concat_tables([part.verdicts for part in parts]).combine_chunks(),
+        tuple(note for part in parts for note in part.notes),
+    )
+
+
 class _Event(NamedTuple):
     zone: str
     reason: str

@@ -1,0 +1,376 @@
+"""What is absent that should be there, and the reverse: events over responses, made to subjects.
+
+Each becomes a subject beside the signatures (see `subjects`), so that the timeline brackets it as
+it brackets a bad signature: RRsets without RRSIG by owner and type, proofs of absence by question,
+contradicted proofs by the name of their record.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics import schemas
+from forensics.knowledge import Note, SightingPairs
+from forensics.limits import ABSENCE_EVENTS, NSEC3_ITERATIONS
+from forensics.validation import contradiction
+from forensics.validation.absence import Owners, due
+from forensics.validation.chain import Chain
+from forensics.validation.classify import classify
+from forensics.validation.contradiction import Contradiction, Sighted
+from forensics.validation.denial import Asked, Denials
+from forensics.validation.exchanges import Exchange, Streams, exchanges
+from forensics.validation.records import SignedRecords
+from forensics.validation.steps import at
+from forensics.validation.subjects import Subjects
+from forensics.vocabulary import STATUSES, Section, SightingFlag, Status
+from forensics.wire.verdicts import VerdictIndex
+
+_BAD_PROOFS: Final = frozenset({"denial-missing", "denial-invalid"})
+_FLAGS: Final = int(
+    SightingFlag.AA | SightingFlag.AUTHORITY | SightingFlag.DO | SightingFlag.DO_KNOWN
+)
+
+
+class Subject(NamedTuple):
+    """What is judged: `kind` rrset, denial or proof; `detail` tells denials of one name apart."""
+
+    zone: str
+    owner: str
+    type: int
+    kind: str
+    detail: str = ""
+
+
+class Event(NamedTuple):
+    """A response in which a subject was bad (`reason`) or good (empty)."""
+
+    subject: Subject
+    place: int
+    time: int
+    capture: int
+    frame: int
+    transaction: int
+    serial: int
+    reason: str
+
+
+@dataclass
+class _Events:
+    """Events up to a limit, and what was left out, by zone."""
+
+    found: list[Event] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    def add(self, subject: Subject, seen: Exchange | Sighted, place: int, reason: str) -> None:
+        if len(self.found) >= ABSENCE_EVENTS:
+            self.skipped[subject.zone] = self.skipped.get(subject.zone, 0) + 1
+            return
+        self.found.append(
+            Event(
+                subject, place, seen.time, seen.capture, seen.frame, seen.transaction,
+                seen.serial, reason,
+            )
+        )  # fmt: skip
+
+
+def judge_absences(
+    streams: Streams,
+    signatures: Any,
+    pairs: SightingPairs,
+    good: NDArray[np.int64],
+    verdicts: Any,
+    chain: Chain,
+    first: int,
+    iterations: int = NSEC3_ITERATIONS,
+) -> Subjects:
+    """Judge what a run's responses lack, and what they deny.
+
+    Args:
+        streams: the long tables.
+        signatures: schemas.SIGNATURES.
+        pairs: which signature was seen at which place, and when.
+        good: numbers of the signatures that some key verifies.
+        verdicts: schemas.VERDICTS of the signatures.
+        chain: the links of all zones.
+        first: number of the first subject.
+        iterations: of NSEC3 that validators follow.
+    """
+    zones = frozenset(
+        zone
+        for zone, known in chain.trust.zones.items()
+        if chain.trust.anchors.get(zone) or len(known.delegated)
+    )
+    records = SignedRecords(signatures)
+    events = _Events()
+    notes: list[Note] = []
+    if zones:
+        denials = Denials(records, iterations)
+        _walk(streams, records, Owners(records, zones), denials, verdicts, chain, events)
+        notes += [
+            _limit(zone, f"{count} proofs of absence of {zone} more than are judged were seen.")
+            for zone, count in sorted(denials.skipped.items())
+        ]
+    against, limited = contradiction.contradictions(records, pairs, good)
+    _contradict(streams, records, pairs, against, events)
+    notes += [
+        _limit(zone, f"More names of {zone} were seen than are held against its denials.")
+        for zone in limited
+    ]
+    notes += [
+        _limit(zone, f"{count} answers of {zone} that lack a signature or a proof are not told.")
+        for zone, count in sorted(events.skipped.items())
+    ]
+    return _tables(events.found, first, tuple(notes))
+
+
+def _limit(zone: str, sentence: str) -> Note:
+    return Note("limit", zone, sentence=sentence)
+
+
+def _walk(
+    streams: Streams,
+    records: SignedRecords,
+    owners: Owners,
+    denials: Denials,
+    verdicts: Any,
+    chain: Chain,
+    events: _Events,
+) -> None:
+    """Go over the responses; a second time for the good answers to what was badly denied."""
+    index = VerdictIndex(verdicts)
+    bad: set[Subject] = set()
+    for one, subject, reason in _judged(streams, records, owners, denials, index, chain):
+        if reason:
+            bad.add(subject)
+            events.add(subject, one, one.place, reason)
+    bad = {subject for subject in bad if subject.kind == "denial"}
+    if not bad:
+        return
+    for one, subject, reason in _judged(streams, records, owners, denials, index, chain):
+        if not reason and subject in bad:
+            events.add(subject, one, one.place, "")
+
+
+def _judged(
+    streams: Streams,
+    records: SignedRecords,
+    owners: Owners,
+    denials: Denials,
+    index: VerdictIndex,
+    chain: Chain,
+) -> Iterator[tuple[Exchange, Subject, str]]:
+    """Give what each response lacks, and each of its proofs with its reason, empty: it holds."""
+    for batch in exchanges(streams, owners.names):
+        sound = _sound(batch, records, index)
+        for one, is_sound in zip(batch, sound, strict=True):
+            if any(shown.signature not in records.row for shown in one.signed):
+                continue
+            kind = classify(one, records)
+            lacking = [
+                row
+                for row in due(one, kind, owners)
+                if _in_force(chain, row.zone, one) or _is_cached(chain, row.zone, one)
+            ]
+            for row in lacking:
+                yield one, Subject(row.zone, row.owner, row.type, "rrset"), "rrsig-missing"
+            if lacking or not is_sound:
+                continue
+            asked = denials.asked(one, kind)
+            if asked is None or not _in_force(chain, asked.zone, one):
+                continue
+            proof = denials.proof(asked)
+            if proof is None or proof.below_cut:
+                continue  # a parent that was asked for what its child holds
+            if proof.holds or proof.reason in _BAD_PROOFS:
+                yield one, _denied(asked, denials), proof.reason
+
+
+def _denied(asked: Asked, denials: Denials) -> Subject:
+    detail = f"{asked.claim}:{asked.qtype}"
+    kind = denials.denier_type(asked.zone)
+    return Subject(asked.zone, asked.qname, kind, "denial", detail)
+
+
+def _in_force(chain: Chain, zone: str, one: Exchange) -> bool:
+    """Whether validators then took the zone for signed, and nothing above it was broken."""
+    link = at(chain.link(zone, one.place), one.time)
+    return link.kind in {"secure", "open"} and chain.in_force(zone, one.time)
+
+
+def _is_cached(chain: Chain, zone: str, one: Exchange) -> bool:
+    """Whether caches may still hold a DS that was withdrawn: it was seen within its TTL before.
+
+    A zone that turns insecure withdraws its signatures once caches have let go of the DS. Before
+    that, its answers are bogus for whoever holds it (RFC 6781 4.4).
+    """
+    trust, known, t = chain.trust, chain.trust.zones.get(zone), one.time
+    parent = trust.parent(zone)
+    if known is None or parent is None or trust.anchors.get(zone):
+        return False
+    if at(chain.link(zone, one.place), t).kind == "broken":
+        return False
+    if at(chain.link(parent), t).kind not in {"secure", "open"}:
+        return False
+    track = known.delegated
+    held = track.item[(track.first <= t) & (t < track.last + track.ttl)]
+    contents = [known.delegations[item] for item in np.unique(held).tolist()]
+    return bool(contents) and all(trust.usable(content, t) for content in contents)
+
+
+def _sound(batch: list[Exchange], records: SignedRecords, index: VerdictIndex) -> list[bool]:
+    """Tell of each response whether each of its signed RRsets has a good signature."""
+    counts = [len(one.signed) for one in batch]
+    numbers = np.array([s.signature for one in batch for s in one.signed], np.int64)
+    places = np.repeat(np.array([one.place for one in batch], np.int64), counts)
+    times = np.repeat(np.array([one.time for one in batch], np.int64), counts)
+    status, _, _, _ = index.codes(numbers, places, times)
+    fine = np.isin(status, (Status.SECURE, Status.VALID)).tolist()
+    found = []
+    begin = 0
+    for one in batch:
+        rrsets: dict[tuple[str, int, int], bool] = {}
+        for shown, is_fine in zip(one.signed, fine[begin : begin + len(one.signed)], strict=True):
+            row = records.row.get(shown.signature)
+            if row is not None:
+                key = (records.owner[row], records.type[row], shown.section)
+                rrsets[key] = rrsets.get(key, False) or is_fine
+        begin += len(one.signed)
+        found.append(all(rrsets.values()))
+    return found
+
+
+def _contradict(
+    streams: Streams,
+    records: SignedRecords,
+    pairs: SightingPairs,
+    against: list[Contradiction],
+    events: _Events,
+) -> None:
+    """Find the very responses in which a proof contradicted what its server served."""
+    if not against:
+        return
+    wanted = {(row.denial, row.place) for row in against}
+    wanted |= {(row.denied, row.place) for row in against}
+    seen = _sightings(streams, wanted)
+    known = contradiction.versions(records, pairs, {(row.zone, row.place) for row in against})
+    done: set[tuple[int, int, Sighted]] = set()
+    for row in against:
+        for sighted in contradiction.contradicted(
+            seen[row.denial, row.place], seen[row.denied, row.place], known[row.zone, row.place]
+        ):
+            if (row.denial, row.place, sighted) in done:
+                continue
+            done.add((row.denial, row.place, sighted))
+            at_row = records.row[row.denial]
+            subject = Subject(row.zone, records.owner[at_row], records.type[at_row], "proof")
+            events.add(subject, sighted, row.place, "denial-contradicted")
+
+
+def _sightings(
+    streams: Streams, wanted: set[tuple[int, int]]
+) -> dict[tuple[int, int], list[Sighted]]:
+    """Give the sightings of signatures at places, in order of time."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found: dict[tuple[int, int], list[Sighted]] = defaultdict(list)
+    numbers = pa.array(sorted({number for number, _ in wanted}), pa.uint32())
+    names = ("signature", "place", "flags", "capture", "frame", "transaction", "serial")
+    held = 0
+    unfit = int(SightingFlag.UNPAIRED | SightingFlag.TC | SightingFlag.CUT)
+    for batch in streams.sightings():
+        rows = batch.filter(pc.is_in(batch.column("signature"), value_set=numbers))
+        times = rows.column("time").cast(pa.int64()).to_pylist()
+        columns = [rows.column(name).to_pylist() for name in names]
+        for time, number, place, flags, *rest in zip(times, *columns, strict=True):
+            if flags & unfit or not flags & int(SightingFlag.AUTHORITY):
+                continue
+            if (number, place) in wanted and held < ABSENCE_EVENTS:
+                held += 1
+                found[number, place].append(Sighted(time, *rest))
+    for rows_of in found.values():
+        rows_of.sort()
+    return found
+
+
+def _tables(events: Iterable[Event], first: int, notes: tuple[Note, ...]) -> Subjects:
+    """Lay the events out as rows of signatures, sightings and verdicts."""
+    import pyarrow as pa
+
+    ordered = sorted(events)
+    subjects = sorted({event.subject for event in ordered})
+    number = {subject: first + at_ for at_, subject in enumerate(subjects)}
+    signatures = [
+        {
+            "signature": number[subject],
+            "signature_id": ":".join(
+                (subject.kind, subject.owner, str(subject.type), subject.detail)
+            ),
+            "owner": subject.owner,
+            "type": subject.type,
+            "signer": subject.zone,
+            "key_tag": 0,
+            "algorithm": 0,
+            "labels": 0,
+            "original_ttl": 0,
+            "inception": 0,
+            "expiration": 0,
+            "records": 0,
+            "serial": None,
+            "signed_data": b"",
+            "octets": b"",
+            "problem": None,
+        }
+        for subject in subjects
+    ]
+    sightings = [
+        {
+            "signature": number[event.subject],
+            "transaction": event.transaction,
+            "time": event.time,
+            "capture": event.capture,
+            "frame": event.frame,
+            "place": event.place,
+            # No section holds what is absent; a good signature there must not speak for it.
+            "section": int(Section.QUESTION),
+            "ttl": 0,
+            "flags": _FLAGS,
+            "serial": event.serial,
+        }
+        for event in sorted(ordered, key=lambda e: (e.time, e.capture, e.frame, e.subject))
+    ]
+    verdicts: list[dict[str, Any]] = []
+    last: Event | None = None
+    for event in ordered:
+        key = (event.subject, event.place, event.reason)
+        if last is not None and key == (last.subject, last.place, last.reason):
+            verdicts[-1]["end"] = event.time + 1
+        elif last is None or (event.subject, event.place, event.time) != last[:3]:
+            verdicts.append(
+                {
+                    "signature": number[event.subject],
+                    "place": event.place,
+                    "view": "published",
+                    "start": event.time,
+                    "end": event.time + 1,
+                    "status": STATUSES[Status.BOGUS if event.reason else Status.VALID],
+                    "reason": event.reason or "none",
+                    "confidence": "strong",
+                    "zone": event.subject.zone,
+                    "keys": [],
+                    "later": False,
+                }
+            )
+        last = event
+    return Subjects(
+        pa.Table.from_pylist(signatures, schema=schemas.SIGNATURES),
+        pa.Table.from_pylist(sightings, schema=schemas.SIGHTINGS),
+        pa.Table.from_pylist(verdicts, schema=schemas.VERDICTS),
+        notes,
+    )
