@@ -7,8 +7,9 @@ contradicted proofs by the name of their record.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -16,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import schemas
-from forensics.knowledge import Note, SightingPairs
-from forensics.limits import ABSENCE_EVENTS, NSEC3_ITERATIONS
+from forensics.knowledge import FOREVER, Note, SightingPairs
+from forensics.limits import ABSENCE_EVENTS, NSEC3_ITERATIONS, SECOND
 from forensics.validation import contradiction
 from forensics.validation.absence import Owners, due
 from forensics.validation.chain import Chain
@@ -25,10 +26,11 @@ from forensics.validation.classify import classify
 from forensics.validation.contradiction import Contradiction, Sighted
 from forensics.validation.denial import Asked, Denials
 from forensics.validation.exchanges import Exchange, Streams, exchanges
+from forensics.validation.keyless import Absence, _over_keys, _seen
 from forensics.validation.records import SignedRecords
 from forensics.validation.steps import at
 from forensics.validation.subjects import Subjects
-from forensics.vocabulary import STATUSES, Section, SightingFlag, Status
+from forensics.vocabulary import STATUSES, TYPE_DNSKEY, Section, SightingFlag, Status
 from forensics.wire.verdicts import VerdictIndex
 
 _BAD_PROOFS: Final = frozenset({"denial-missing", "denial-invalid"})
@@ -87,6 +89,7 @@ def judge_absences(
     verdicts: Any,
     chain: Chain,
     first: int,
+    absences: Iterable[Absence] = (),
     iterations: int = NSEC3_ITERATIONS,
 ) -> Subjects:
     """Judge what a run's responses lack, and what they deny.
@@ -99,6 +102,7 @@ def judge_absences(
         verdicts: schemas.VERDICTS of the signatures.
         chain: the links of all zones.
         first: number of the first subject.
+        absences: DNSKEY and DS queries that were answered without one.
         iterations: of NSEC3 that validators follow.
     """
     zones = frozenset(
@@ -111,7 +115,9 @@ def judge_absences(
     notes: list[Note] = []
     if zones:
         denials = Denials(records, iterations)
-        _walk(streams, records, Owners(records, zones), denials, verdicts, chain, events)
+        seen, _ = _seen(streams.sightings, _over_keys(signatures))
+        vouched = _Vouched(chain, seen, absences)
+        _walk(streams, records, Owners(records, zones), denials, verdicts, chain, vouched, events)
         notes += [
             _limit(zone, f"{count} proofs of absence of {zone} more than are judged were seen.")
             for zone, count in sorted(denials.skipped.items())
@@ -140,19 +146,20 @@ def _walk(
     denials: Denials,
     verdicts: Any,
     chain: Chain,
+    vouched: _Vouched,
     events: _Events,
 ) -> None:
     """Go over the responses; a second time for the good answers to what was badly denied."""
     index = VerdictIndex(verdicts)
     bad: set[Subject] = set()
-    for one, subject, reason in _judged(streams, records, owners, denials, index, chain):
+    for one, subject, reason in _judged(streams, records, owners, denials, index, chain, vouched):
         if reason:
             bad.add(subject)
             events.add(subject, one, one.place, reason)
     bad = {subject for subject in bad if subject.kind == "denial"}
     if not bad:
         return
-    for one, subject, reason in _judged(streams, records, owners, denials, index, chain):
+    for one, subject, reason in _judged(streams, records, owners, denials, index, chain, vouched):
         if not reason and subject in bad:
             events.add(subject, one, one.place, "")
 
@@ -164,6 +171,7 @@ def _judged(
     denials: Denials,
     index: VerdictIndex,
     chain: Chain,
+    vouched: _Vouched,
 ) -> Iterator[tuple[Exchange, Subject, str]]:
     """Give what each response lacks, and each of its proofs with its reason, empty: it holds."""
     for batch in exchanges(streams, owners.names):
@@ -172,13 +180,10 @@ def _judged(
             if any(shown.signature not in records.row for shown in one.signed):
                 continue
             kind = classify(one, records)
-            lacking = [
-                row
-                for row in due(one, kind, owners)
-                if _in_force(chain, row.zone, one) or _is_cached(chain, row.zone, one)
-            ]
+            lacking = [row for row in due(one, kind, owners) if vouched.holds(row.zone, one)]
             for row in lacking:
-                yield one, Subject(row.zone, row.owner, row.type, "rrset"), "rrsig-missing"
+                reason = vouched.reason(row.zone, one.time)
+                yield one, Subject(row.zone, row.owner, row.type, "rrset"), reason
             if lacking or not is_sound:
                 continue
             asked = denials.asked(one, kind)
@@ -203,24 +208,54 @@ def _in_force(chain: Chain, zone: str, one: Exchange) -> bool:
     return link.kind in {"secure", "open"} and chain.in_force(zone, one.time)
 
 
-def _is_cached(chain: Chain, zone: str, one: Exchange) -> bool:
-    """Whether caches may still hold a DS that was withdrawn: it was seen within its TTL before.
+class _Vouched:
+    """Which zones validators took for signed at an instant: by a DS seen within its TTL before.
 
-    A zone that turns insecure withdraws its signatures once caches have let go of the DS. Before
-    that, its answers are bogus for whoever holds it (RFC 6781 4.4).
+    Between two sightings of one DS it may have been withdrawn; and where it was, caches hold it
+    for its TTL: a zone that turns insecure keeps its signatures until then (RFC 6781 4.4).
+
+    Args:
+        chain: the links of all zones.
+        seen: when a DS of each zone was seen, and its TTL (ns, ns), sorted.
+        absences: DNSKEY queries that a zone answered without one.
     """
-    trust, known, t = chain.trust, chain.trust.zones.get(zone), one.time
-    parent = trust.parent(zone)
-    if known is None or parent is None or trust.anchors.get(zone):
-        return False
-    if at(chain.link(zone, one.place), t).kind == "broken":
-        return False
-    if at(chain.link(parent), t).kind not in {"secure", "open"}:
-        return False
-    track = known.delegated
-    held = track.item[(track.first <= t) & (t < track.last + track.ttl)]
-    contents = [known.delegations[item] for item in np.unique(held).tolist()]
-    return bool(contents) and all(trust.usable(content, t) for content in contents)
+
+    def __init__(
+        self, chain: Chain, seen: Mapping[str, list[tuple[int, int]]], absences: Iterable[Absence]
+    ) -> None:
+        self._chain = chain
+        self._seen = seen
+        self._keyless: dict[str, set[int]] = defaultdict(set)
+        for row in absences:
+            if row.type == TYPE_DNSKEY:
+                self._keyless[row.zone].add(row.time)
+
+    def holds(self, zone: str, one: Exchange) -> bool:
+        """Whether a signature of the zone was due in a response."""
+        trust, known, t = self._chain.trust, self._chain.trust.zones.get(zone), one.time
+        if known is None or at(self._chain.link(zone, one.place), t).kind == "broken":
+            return False
+        if trust.anchors.get(zone):
+            return _in_force(self._chain, zone, one)
+        parent = trust.parent(zone)
+        if parent is None or at(self._chain.link(parent), t).kind not in {"secure", "open"}:
+            return False
+        own = self._seen.get(zone, [])
+        last = bisect_right(own, (t, FOREVER))
+        fresh = any(time + ttl > t for time, ttl in own[max(last - _LOOK_BACK, 0) : last])
+        return fresh and all(trust.usable(content, t) for content in known.delegations)
+
+    def reason(self, zone: str, t: int) -> str:
+        """Name the highest broken link: a zone that lost its keys too has lost more."""
+        near = any(abs(time - t) <= _NEAR for time in self._keyless.get(zone, ()))
+        return "dnskey-absent" if near else "rrsig-missing"
+
+
+_LOOK_BACK: Final = 64
+"""Sightings of a DS before an instant that are asked whether they reach to it: TTLs differ."""
+
+_NEAR: Final = 300 * SECOND
+"""An answer without keys this near to one without signatures is the same state of the zone."""
 
 
 def _sound(batch: list[Exchange], records: SignedRecords, index: VerdictIndex) -> list[bool]:

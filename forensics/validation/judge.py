@@ -148,6 +148,7 @@ def judge(
                 verdicts,
                 bench.chain,
                 following,
+                keyless.absences,
                 policy.iterations,
             )
         )
