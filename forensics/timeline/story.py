@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from forensics import limits, vocabulary
-from forensics.timeline import chain, clock, events, findings, impact, series, triage
+from forensics.timeline import chain, clock, events, findings, impact, lagging, series, triage
 from forensics.timeline.columns import coded, integers, single
 from forensics.timeline.evidence import (
     Catalog,
@@ -61,7 +61,8 @@ def tell(evidence: Evidence) -> Story:
     """Tell the story of the captures. Same tables, in whatever order of rows: the same story."""
     judge = judge_of(evidence)
     catalog, places = read_catalog(evidence.signatures), read_places(evidence.places)
-    seen = survey(evidence, judge, catalog, places)
+    serials = lagging.Serials(evidence, catalog)
+    seen = survey(evidence, judge, catalog, places, serials.note)
     found, seen.spells = clock.judge_clocks(seen, catalog, places)
     origin, width = _binning(evidence)
     chosen, omitted = _choose(episodes(seen.spells))
@@ -101,6 +102,7 @@ def tell(evidence: Evidence) -> Story:
     claimed = [] if found else clock.claimed_clocks(traffic.claims)
     spoken = {server for row in claimed for server in row["resolvers"]}
     found += [*findings.of_notes(evidence), *claimed, *_miss_findings(misses)]
+    found += lagging.findings(serials, {row["zone"] for row in incidents}, places)
     found += findings.of_capture(evidence, seen, traffic)
     found += findings.of_incidents(incidents)
     if not any(row["kind"].startswith("clock") for row in found if row not in claimed):

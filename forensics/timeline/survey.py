@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -77,8 +78,14 @@ class Survey:
     sightings: int = 0
 
 
-def survey(evidence: Evidence, judge: Judge, catalog: Catalog, places: Places) -> Survey:
-    """Walk over all sightings once."""
+def survey(
+    evidence: Evidence,
+    judge: Judge,
+    catalog: Catalog,
+    places: Places,
+    note: Callable[[Judged], None] | None = None,
+) -> Survey:
+    """Walk over all sightings once; `note` is called with each batch on the way."""
     found: dict[Key, list[int]] = {}
     soft: dict[Key, list[int]] = {}
     signers = max(len(catalog.signers), 1)
@@ -93,6 +100,8 @@ def survey(evidence: Evidence, judge: Judge, catalog: Catalog, places: Places) -
     windows = _Windows(signers)
     for rows in judged(evidence, judge, catalog, places):
         result.sightings += len(rows.time)
+        if note is not None:
+            note(rows)
         result.asked[rows.place[rows.paired]] = True
         result.statuses += np.bincount(rows.status, minlength=len(vocabulary.STATUSES))[:5]
         _note_windows(result, windows, catalog, rows)

@@ -60,7 +60,8 @@ def judge(truth: dict[str, Any], kind: str, report: dict[str, Any]) -> Row:
     signatures) is a miss like any other, and stands in the table as one.
     """
     zones = _zones(truth) if _is_outage(truth) else set()
-    incidents = report["incidents"]
+    misses = [f for f in report.get("findings", ()) if f["kind"] == "near-miss"]
+    incidents = [*report["incidents"], *(_near_miss(finding) for finding in misses)]
     expected = [i for i in incidents if _counts(i, truth) and i["zone"] in zones]
     main = max(expected, key=lambda i: _worth(i, truth), default=None)
     others = [i for i in incidents if i not in expected]
@@ -90,11 +91,23 @@ def judge(truth: dict[str, Any], kind: str, report: dict[str, Any]) -> Row:
         not false and not (lacking and kind != "upstream") and "false" not in found["mitigations"]
     )
     if _is_outage(truth):
-        whole = main is not None and found["reason"] == "yes" and len(missed) == 0
+        named = "yes" if truth.get("reason") else "-"
+        whole = main is not None and found["reason"] == named and len(missed) == 0
         right = right and whole and "miss" not in (found["onset"] + found["recovery"])
-    elif truth["expected"] == "near-miss":
-        right = right and main is not None
     return Row(truth["name"], kind, right, **found)
+
+
+def _near_miss(finding: dict[str, Any]) -> dict[str, Any]:
+    """Give a finding of a near-miss the form of an incident; what it does not tell is empty."""
+    told = {
+        "zone": finding["zone"],
+        "reason": finding.get("reason", ""),
+        "severity": "near-miss",
+        "patterns": finding.get("patterns", []),
+        "servers": [{**row, "bad": 1} for row in finding.get("servers", ())],
+        "impact": {"servfail": 0},
+    }
+    return {part: finding.get(part, {}) for part in ("onset", "recovery")} | told
 
 
 def _zones(truth: dict[str, Any]) -> set[str]:
@@ -120,9 +133,9 @@ def _worth(incident: dict[str, Any], truth: dict[str, Any]) -> tuple[bool, bool,
 def _said(incidents: list[dict[str, Any]]) -> str:
     found: dict[tuple[str, str], int] = {}
     for incident in incidents:
-        if incident["severity"] in GRAVE:
-            key = (incident["zone"], incident["reason"])
-            found[key] = found.get(key, 0) + 1
+        grave = incident["severity"] in GRAVE
+        key = (incident["zone"], incident["reason"] if grave else "near-miss")
+        found[key] = found.get(key, 0) + 1
     if len(found) > 3:
         return f"{len(found)} incidents"
     return ", ".join(f"{zone} {reason}" for zone, reason in sorted(found)) or "nothing"
