@@ -35,13 +35,18 @@ def analysed(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def accused(analysed):
-    """Return the incidents that are more than near misses, in few words."""
+    """Return the incidents that are more than near misses, and servers that are said to lag."""
 
     def _accused(world, *files, **options):
+        report = analysed(world, *files, **options)
         return [
             (i["zone"], i["reason"], i["severity"], i["confidence"], i["view"])
-            for i in analysed(world, *files, **options)["incidents"]
+            for i in report["incidents"]
             if i["severity"] != "near-miss"
+        ] + [
+            (f["zone"], "server-divergence", "near-miss", "", "published")
+            for f in report["findings"]
+            if f["kind"] == "near-miss" and "servers" in f
         ]
 
     return _accused

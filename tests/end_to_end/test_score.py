@@ -106,6 +106,19 @@ def test_a_finding_that_is_due_and_lacks_is_not_right(case) -> None:
     assert judge(truth, "pcap", report | {"findings": [{"kind": "clock-resolver"}]}).right
 
 
+def test_a_near_miss_is_right_only_if_it_is_told() -> None:
+    truth = Recorded(ROOT / "captures" / "c-root-2024").truth
+    server = {"address": "198.51.100.2"}
+    finding = {"kind": "near-miss", "zone": ".", "servers": [server]}
+    bracket = {"last_bad": "2026-11-24T20:01:59.000000000Z", "first_good": None}
+    told = finding | {"onset": {"last_good": None, "first_bad": None}, "recovery": bracket}
+    assert judge(truth, "pcap", {"incidents": [], "findings": [told]}).right
+    assert not judge(truth, "pcap", {"incidents": [], "findings": []}).right
+    assert not judge(truth, "pcap", {"incidents": [], "findings": [told | {"zone": "org."}]}).right
+    truth["expected"] = "no incident"
+    assert judge(truth, "pcap", {"incidents": [], "findings": [told]}).false == "(.)"
+
+
 def test_an_invented_incident_is_not_right(case) -> None:
     truth, report = case
     report["incidents"].append(report["incidents"][0] | {"zone": "nl."})

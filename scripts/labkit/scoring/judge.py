@@ -174,10 +174,10 @@ def _servers(truth: dict[str, Any], main: dict[str, Any] | None) -> str:
     if main is None or truth.get("view") == "resolver":
         return "-"
     zone = truth["zone"]
+    # Of a near-miss the others were told to change; those at fault, to catch up.
+    act = "told_to_repair" if truth["expected"] == "near-miss" else "told_to_change"
     told = {
-        s["address"]
-        for s in truth.get("servers", ())
-        if "told_to_change" in s and s.get("zone", zone) == zone
+        s["address"] for s in truth.get("servers", ()) if act in s and s.get("zone", zone) == zone
     }
     if not told:  # the act was the parent's: every server of the zone is bad by it
         told = {a for one in truth["authorities"] if zone in one["zones"] for a in one["addresses"]}
