@@ -301,6 +301,7 @@ def _report(
     from forensics.timeline.evidence import Evidence
     from forensics.timeline.story import tell
     from forensics.validation.exchanges import Streams
+    from forensics.validation.horizon import horizons
     from forensics.validation.judge import judge
     from forensics.validation.keyless import read as keyless_answers
     from forensics.validation.pairs import sighting_pairs
@@ -377,6 +378,7 @@ def _report(
             notes=_notes(judgement.notes, places),
             weigh=weigh,
             effort=effort,
+            horizons=horizons,
         )
     )
     held, unread = _logs(options, captures, story.incidents)

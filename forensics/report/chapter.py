@@ -47,6 +47,7 @@ def chapter(incident: Row) -> list[str]:
         *titled("Evidence", _evidence(incident)),
         *titled("Servers", _servers(servers)),
         *titled("Who signed", _signers(incident)),
+        *titled("Who would refuse it, and when", _validity(incident)),
         *titled("Resolvers", _resolvers(incident)),
         *titled("What was done", _acts(incident)),
         *titled("What resolvers logged", _testimony(incident)),
@@ -142,6 +143,23 @@ def _unpublished(row: Row) -> str:
 def _key(row: Row) -> str:
     """Name a key by tag and algorithm."""
     return f"{row.get('tag', '?')} ({words.algorithm(row.get('algorithm', '?'))})"
+
+
+def _validity(incident: Row) -> str:
+    """List by policy when a signature is refused that was bad by its time."""
+    told = part(incident, "validity")
+    listed = table(
+        ("Validator (default settings)", "Would refuse from (UTC)", "Would refuse until (UTC)"),
+        (
+            (
+                markdown(str(row.get("policy", "?"))),
+                times.stamp(row.get("would_refuse_from")),
+                times.stamp(row.get("would_refuse_until")),
+            )
+            for row in rows(told.get("policies"))
+        ),
+    )
+    return listed and f"{markdown(str(told.get('sentence') or ''))}\n\n{listed}"
 
 
 def _resolvers(incident: Row) -> str:

@@ -64,6 +64,8 @@ class Evidence:
         caches: by subject of the resolver view, `begin`, `until` and `ttl` in ns: a cache filled
             before `begin` refuses the data until `until`.
         effort: what the recovery of RSA keys may cost, and what an earlier run found.
+        horizons: when each policy accepts a validity period (validation.horizon.horizons); None:
+            incidents do not tell `validity`.
     """
 
     captures: Any
@@ -80,6 +82,7 @@ class Evidence:
     weigh: Callable[[Iterator[Any], Sequence[Mapping[str, Any]]], dict[str, Any]] | None = None
     caches: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
     effort: Effort = field(default_factory=Effort)
+    horizons: Callable[[int, int, int], Sequence[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

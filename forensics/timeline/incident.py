@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forensics import limits, vocabulary
-from forensics.timeline import cause, keysets, mitigation, quote, severity
+from forensics.timeline import cause, expiry, keysets, mitigation, quote, severity
 from forensics.timeline.evidence import Catalog, Evidence, Places
 from forensics.timeline.impact import Impact, Window
 from forensics.timeline.judged import AUTHORITY, RESOLVER
@@ -134,6 +134,10 @@ def complete(
         "strata": _strata(begun, places, paths),
     }
     _of_caches(incident, begun, evidence)
+    if evidence.horizons is not None:
+        told = expiry.validity(case.episode.spells, catalog, evidence.horizons)
+        if told is not None:
+            incident["validity"] = told
     incident["sentence"] = sentence(incident, brackets)
     quoted = _quote(begun, evidence, catalog, impact, paths)
     if quoted is not None:
