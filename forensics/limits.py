@@ -335,9 +335,16 @@ NSEC3_HASHES: Final = 600
 NSEC3_HASHES_KEPT: Final = 2**14
 """NSEC3 hashes remembered: ancestors and wildcards are asked again and again. Some 300 octets."""
 
-PROOFS: Final = 2**15
-"""Distinct proofs of absence (question and records) judged in one run, some 50 us each. Random
-subdomains are part of real outages: what a day of a TLD has beyond it is counted and said."""
+PROOFS: Final = 2**13
+"""Distinct proofs of absence (question and records) judged in one run before they are rationed,
+some 200 us each. Random subdomains are part of real outages: the rest is counted and said."""
+
+PROOFS_MORE: Final = 2**10
+"""Distinct proofs judged for each further row group of transactions: none goes unwatched."""
+
+DENIALS: Final = 2**13
+"""Negative and wildcard answers of one row group of transactions that are looked at: those with the
+fewest records first, then evenly spread. 50 us each."""
 
 ABSENCE_EVENTS: Final = 2**16
 """Responses with an absence that is told, good and bad, in one run; each becomes a row."""

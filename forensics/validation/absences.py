@@ -8,7 +8,7 @@ contradicted proofs by the name of their record.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -68,6 +68,7 @@ class _Events:
 
     found: list[Event] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
+    unread: int = 0
 
     def add(self, subject: Subject, seen: Exchange | Sighted, place: int, reason: str) -> None:
         if len(self.found) >= ABSENCE_EVENTS:
@@ -122,6 +123,9 @@ def judge_absences(
             _limit(zone, f"{count} proofs of absence of {zone} more than are judged were seen.")
             for zone, count in sorted(denials.skipped.items())
         ]
+    if events.unread:
+        sentence = f"{events.unread} denials more than are looked at were seen."
+        notes.append(_limit(".", sentence))
     against, limited = contradiction.contradictions(records, pairs, good)
     _contradict(streams, records, pairs, against, events)
     notes += [
@@ -152,14 +156,17 @@ def _walk(
     """Go over the responses; a second time for the good answers to what was badly denied."""
     index = VerdictIndex(verdicts)
     bad: set[Subject] = set()
-    for one, subject, reason in _judged(streams, records, owners, denials, index, chain, vouched):
+    skipped: Counter[str] = Counter()
+    given = (streams, records, owners, denials, index, chain, vouched)
+    for one, subject, reason in _judged(*given, skipped):
         if reason:
             bad.add(subject)
             events.add(subject, one, one.place, reason)
+    events.unread = skipped["denials"]
     bad = {subject for subject in bad if subject.kind == "denial"}
     if not bad:
         return
-    for one, subject, reason in _judged(streams, records, owners, denials, index, chain, vouched):
+    for one, subject, reason in _judged(*given, Counter()):
         if not reason and subject in bad:
             events.add(subject, one, one.place, "")
 
@@ -172,9 +179,11 @@ def _judged(
     index: VerdictIndex,
     chain: Chain,
     vouched: _Vouched,
+    skipped: Counter[str],
 ) -> Iterator[tuple[Exchange, Subject, str]]:
     """Give what each response lacks, and each of its proofs with its reason, empty: it holds."""
-    for batch in exchanges(streams, owners.names):
+    for batch in exchanges(streams, owners.names, skipped):
+        denials.ration()
         sound = _sound(batch, records, index)
         for one, is_sound in zip(batch, sound, strict=True):
             if any(shown.signature not in records.row for shown in one.signed):
@@ -187,12 +196,13 @@ def _judged(
             if lacking or not is_sound:
                 continue
             asked = denials.asked(one, kind)
-            if asked is None or not _in_force(chain, asked.zone, one):
+            if asked is None:
                 continue
             proof = denials.proof(asked)
             if proof is None or proof.below_cut:
                 continue  # a parent that was asked for what its child holds
-            if proof.holds or proof.reason in _BAD_PROOFS:
+            fails = proof.reason in _BAD_PROOFS and _in_force(chain, asked.zone, one)
+            if proof.holds or fails:
                 yield one, _denied(asked, denials), proof.reason
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from forensics.knowledge import is_subdomain, wire_name
-from forensics.limits import PROOFS
+from forensics.limits import PROOFS, PROOFS_MORE
 from forensics.validation.classify import Kind
 from forensics.validation.exchanges import Exchange
 from forensics.validation.proof import Claim, Denier, Proof, prove
@@ -52,6 +52,12 @@ class Denials:
     skipped: dict[str, int] = field(default_factory=dict)
     _proofs: dict[Asked, Proof] = field(default_factory=dict)
     _open: dict[str, bool] = field(default_factory=dict)
+
+    def ration(self) -> None:
+        """Allow for the next row group of transactions; forget proofs rather than grow."""
+        self.left = max(self.left, PROOFS_MORE)
+        if len(self._proofs) > 4 * PROOFS:
+            self._proofs.clear()
 
     def asked(self, one: Exchange, kind: Kind) -> Asked | None:
         """Say what the response must prove; None: nothing, or it is not certain what."""

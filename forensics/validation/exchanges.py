@@ -6,6 +6,7 @@ what waits for its other part stays small; it is bounded by limits.WAITING_ROWS 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -13,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.limits import WAITING_ROWS
+from forensics.limits import DENIALS, WAITING_ROWS
 from forensics.vocabulary import NXDOMAIN, PAIRINGS, Pairing, SightingFlag
 
 _ANSWERED: Final = (PAIRINGS[Pairing.ANSWERED], PAIRINGS[Pairing.LATE])
@@ -79,11 +80,14 @@ class Exchange:
     bare: list[Bare] = field(default_factory=list)
 
 
-def exchanges(streams: Streams, names: frozenset[str]) -> Iterator[list[Exchange]]:
+def exchanges(
+    streams: Streams, names: frozenset[str], skipped: Counter[str]
+) -> Iterator[list[Exchange]]:
     """Give those exchanges that absence can be judged by, batch by batch.
 
     That is: nothing was answered; or the name does not exist; or a wildcard answered; or an RRset
-    came without signature whose owner is one of `names`.
+    came without signature whose owner is one of `names`. Answers that must prove something,
+    beyond limits.DENIALS of a batch, are counted in `skipped`.
     """
     signed, bare = _Waiting(streams.sightings()), _Waiting(streams.unsigned())
     for batch in streams.transactions():
@@ -95,7 +99,7 @@ def exchanges(streams: Streams, names: frozenset[str]) -> Iterator[list[Exchange
         seen, lone = signed.take(numbers), bare.take(numbers)
         rows = _whole(batch)
         if rows.any():
-            yield _joined(batch, numbers, rows, seen, lone, streams.disputed, names)
+            yield _joined(batch, numbers, rows, seen, lone, streams.disputed, names, skipped)
 
 
 def _whole(batch: Any) -> NDArray[np.bool_]:
@@ -125,12 +129,15 @@ def _joined(
     lone: Any,
     disputed: NDArray[np.int64],
     names: frozenset[str],
+    skipped: Counter[str],
 ) -> list[Exchange]:
     rcode, answers = _ints(batch, "rcode"), _ints(batch, "answers")
-    wanted = rows & ((answers == 0) | (rcode == NXDOMAIN))
+    denied = rows & ((answers == 0) | (rcode == NXDOMAIN))
     if seen is not None:
         wild = (_ints(seen, "flags") & int(SightingFlag.WILDCARD)) != 0
-        wanted |= rows & np.isin(numbers, _ints(seen, "transaction")[wild])
+        denied |= rows & np.isin(numbers, _ints(seen, "transaction")[wild])
+    wanted = _spread(denied, _ints(batch, "authorities"))
+    skipped["denials"] += int(denied.sum() - wanted.sum())
     if lone is not None:
         owned = _owned(batch, numbers, lone, names)
         wanted |= rows & np.isin(numbers, owned)
@@ -154,7 +161,26 @@ def _joined(
     for rows_of, is_signed in ((seen, True), (lone, False)):
         if rows_of is not None:
             _fill(found, rows_of, is_signed=is_signed)
-    return [one for one in found.values() if one.place >= 0]
+    known = [one for one in found.values() if one.place >= 0]
+    return sorted(known, key=lambda one: (one.authorities > _BARE, one.time, one.transaction))
+
+
+def _spread(denied: NDArray[np.bool_], records: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Choose at most limits.DENIALS of these answers: the barest, then evenly spread ones."""
+    at = np.flatnonzero(denied)
+    if len(at) <= DENIALS:
+        return denied.copy()
+    bare = at[records[at] <= _BARE][: DENIALS // 2]
+    rest = np.setdiff1d(at, bare)
+    step = np.linspace(0, len(rest) - 1, DENIALS - len(bare)).astype(np.int64)
+    chosen = np.zeros(len(denied), np.bool_)
+    chosen[bare] = True
+    chosen[rest[step]] = True
+    return chosen
+
+
+_BARE: Final = 2
+"""Authority records of a negative answer without any proof: the SOA and its signature."""
 
 
 def _fill(found: dict[int, Exchange], rows: Any, *, is_signed: bool) -> None:
