@@ -1,23 +1,22 @@
 """The order of the stages: captures to tables, tables to verdicts, verdicts to a report.
 
-The only module that knows more than one stage. Each stage takes tables and gives tables, so a run
-may begin at any stored table.
+`ingest.py` is its first half and `judging.py` its second. Each stage takes tables and gives tables,
+so a run may begin at any stored table.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from forensics.errors import InputError, NoInputError, UsageError
 from forensics.options import Options
 from forensics.output import MARK, check_apart, distinct, replacing
-from forensics.vocabulary import NOT_READ, PAIRINGS
+from forensics.vocabulary import NOT_READ
 
 __all__ = [
     "Options",
@@ -28,12 +27,6 @@ __all__ = [
     "report_dataset",
     "reproduce",
 ]
-
-INPUTS_NAMED = 4
-"""Inputs that could not be read which one sentence names; the losses list them all."""
-
-RECOVERED = "recovered.json"
-"""File beside the tables that keeps what costs most to find: moduli of unpublished RSA keys."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, octets done and octets in all (0: not known)."""
@@ -70,12 +63,14 @@ def analyze(
         UsageError: an option is wrong, or `out` is a folder of something else.
         NoInputError: not one input could be read.
     """
+    from forensics.judging import report_of
+
     options.check()
     anchors, supplied = _anchors(options), _supplied(options)
     key = _key(options)
     with replacing(Path(out)) as folder:
         outcome = _ingest(paths, folder / "tables", options, key, progress)
-        outcome.report = _report(
+        outcome.report = report_of(
             folder / "tables", outcome.errors, anchors, supplied, options, progress=progress
         )
         _prove(outcome.report, folder, key)
@@ -119,6 +114,8 @@ def report_dataset(
     Raises:
         UsageError: no dataset there, or `out` is a folder of something else.
     """
+    from forensics.judging import report_of
+
     tables = Path(dataset) / "tables"
     if not (tables / "captures.parquet").is_file():
         raise UsageError(f"{dataset}: no dataset; make one with: dns-forensics ingest")
@@ -128,7 +125,7 @@ def report_dataset(
     with replacing(Path(out)) as folder:
         (folder / "tables").mkdir(parents=True)
         outcome = Outcome(errors=_unreadable(Path(dataset)))
-        outcome.report = _report(
+        outcome.report = report_of(
             tables, outcome.errors, anchors, supplied, options, folder / "tables"
         )
         outcome.damaged = any(row["reason"] not in NOT_READ for row in outcome.report["losses"])
@@ -279,321 +276,6 @@ def _size(path: str) -> int:
         return Path(path).stat().st_size
     except OSError:
         return 0
-
-
-def _report(
-    tables: Path,
-    errors: Sequence[InputError],
-    anchors: list[Any],
-    supplied: Any,
-    options: Options,
-    new_tables: Path | None = None,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """From stored tables to the contents of report.json; writes checks and verdicts beside them."""
-    import pyarrow as pa
-
-    from forensics.archive.tables import iter_batches, read_table, write_table
-    from forensics.instants import add_instants
-    from forensics.keyring import view
-    from forensics.scope import Scope
-    from forensics.testimony.responses import weigh
-    from forensics.timeline.evidence import Evidence
-    from forensics.timeline.story import tell
-    from forensics.validation.exchanges import Streams
-    from forensics.validation.horizon import horizons
-    from forensics.validation.judge import judge
-    from forensics.validation.keyless import read as keyless_answers
-    from forensics.validation.pairs import sighting_pairs
-    from forensics.validation.policy import POLICIES
-    from forensics.validation.strays import contested, marked, undisputed
-
-    scope = Scope(options.zone, options.start, options.end)
-    signatures = scope.signatures(read_table(tables, "signatures"))
-    keys = read_table(tables, "keys")
-    places = read_table(tables, "places")
-    captures = read_table(tables, "captures")
-    losses = read_table(tables, "losses")
-
-    disputed = contested(
-        lambda: iter_batches(tables, "transactions"), lambda: iter_batches(tables, "sightings")
-    )
-
-    keys = pa.concat_tables([undisputed(keys, disputed), supplied])
-
-    def sightings() -> Iterator[Any]:
-        return marked(scope.sightings(iter_batches(tables, "sightings"), signatures), disputed)
-
-    def transactions() -> Iterator[Any]:
-        return scope.transactions(iter_batches(tables, "transactions"))
-
-    def all_transactions() -> Iterator[Any]:
-        return Scope(None, options.start, options.end).transactions(
-            iter_batches(tables, "transactions")
-        )
-
-    pairs = sighting_pairs(sightings(), places)
-    anchored = {anchor.zone for anchor in anchors}
-    keyless = keyless_answers(all_transactions, sightings, signatures, anchored, places, disputed)
-    judgement = judge(
-        signatures,
-        pairs,
-        view.build(keys, places, [row[:4] for row in keyless.absences], keyless.shown),
-        places,
-        anchors,
-        POLICIES[options.policy],
-        keyless=keyless,
-        sightings=sightings,
-        streams=Streams(
-            transactions,
-            sightings,
-            lambda: scope.unsigned(
-                iter_batches(tables, "unsigned") if (tables / "unsigned.parquet").exists() else ()
-            ),
-            disputed,
-        ),
-    )
-    subjects = judgement.subjects
-    for name, table in (("checks", judgement.checks), ("verdicts", judgement.verdicts)):
-        write_table(new_tables or tables, name, table)
-    effort = _effort(tables, progress)
-    story = tell(
-        Evidence(
-            captures=captures,
-            losses=losses,
-            places=places,
-            signatures=(
-                pa.concat_tables([signatures, subjects.signatures]) if subjects else signatures
-            ),
-            keys=keys,
-            checks=judgement.checks,
-            verdicts=_of_one_view(judgement.verdicts),
-            caches=subjects.caches if subjects else {},
-            transactions=transactions,
-            sightings=(
-                (lambda: chain(sightings(), subjects.sightings.to_batches()))
-                if subjects
-                else sightings
-            ),
-            notes=_notes(judgement.notes, places),
-            weigh=weigh,
-            effort=effort,
-            horizons=horizons,
-        )
-    )
-    held, unread = _logs(options, captures, story.incidents)
-    errors = [*errors, *unread]
-    if effort.kept:
-        kept = json.dumps(effort.kept, indent=1, sort_keys=True)
-        (new_tables or tables).joinpath(RECOVERED).write_text(kept + "\n", encoding="ascii")
-    counts = {
-        **_pairings(transactions()),
-        "signatures": signatures.num_rows,
-        "sightings": sum(story.statuses.values()),
-    }
-    report = _assemble(captures, losses, errors, counts, story, options)
-    add_instants(report, tables, options, anchors)
-    if held is not None:
-        report["logs"] = held["logs"]
-        agreement = report["agreement"]
-        for name in ("agree", "disagree"):
-            agreement[name] += held[name]
-        agreement["cases"] = [*agreement["cases"], *held["cases"]]
-    return report
-
-
-def _logs(
-    options: Options, captures: Any, incidents: list[dict[str, Any]]
-) -> tuple[dict[str, Any] | None, list[InputError]]:
-    """Read the resolvers' logs and hold them against the incidents; also those not to be read."""
-    if not options.resolver_logs:
-        return None, []
-    from datetime import UTC
-    from zoneinfo import ZoneInfo
-
-    from forensics.capture.containers import Stream
-    from forensics.capture.lines import text_lines
-    from forensics.testimony.logs.holding import hold
-    from forensics.testimony.logs.reading import read
-
-    times = [time for time in captures["first"].cast("int64").to_pylist() if time is not None]
-    zone = ZoneInfo(options.log_timezone) if options.log_timezone else UTC
-    logs, digests, unread = [], {}, []
-    for path in distinct(options.resolver_logs):
-        try:
-            stream = Stream(path)
-        except InputError as error:
-            unread.append(error)
-            continue
-        try:
-            logs.append(read(path, text_lines(stream), min(times, default=0), zone))
-        finally:
-            digests[path] = stream.finish()
-        if stream.problem is not None:
-            unread.append(InputError(path, stream.problem.offset, stream.problem.detail))
-    held = hold(logs, incidents)
-    for row in held["logs"]:
-        row["sha256"] = digests[row["path"]]
-    return held, unread
-
-
-def _of_one_view(verdicts: Any) -> Any:
-    """The verdicts of all views as the timeline reads them: no subject has rows of two views."""
-    import pyarrow as pa
-
-    at = verdicts.schema.get_field_index("view")
-    view = pa.repeat(pa.scalar("published"), verdicts.num_rows)
-    return verdicts.set_column(at, verdicts.schema.field(at), view)
-
-
-def _effort(tables: Path, progress: Progress | None) -> Any:
-    """What the recovery of unpublished RSA keys may cost, with what an earlier run found."""
-    from forensics.timeline.moduli import Effort
-
-    effort = Effort()
-    if progress is not None:
-        effort.told = lambda tried, most: progress("recovering keys", tried, most)
-    try:
-        kept = json.loads((tables / RECOVERED).read_text(encoding="ascii"))
-        effort.kept = {str(name): f"{int(text or '0', 16):x}" for name, text in kept.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        effort.kept = {}  # none there, or damaged: it is worked out again
-    return effort
-
-
-def _assemble(
-    captures: Any,
-    losses: Any,
-    errors: Sequence[InputError],
-    counts: dict[str, Any],
-    story: Any,
-    options: Options,
-) -> dict[str, Any]:
-    """Join what the stages say to the contents of report.json (DESIGN section 5)."""
-    from forensics import __version__
-    from forensics.timeline.moments import rfc3339
-
-    rows = captures.cast(_with_integer_times(captures.schema)).to_pylist()
-    paths = {row["capture"]: row["path"] for row in rows}
-    paths[None] = "all inputs"
-    lost = [{**row, "capture": paths.get(row["capture"], "?")} for row in losses.to_pylist()]
-    lost += [
-        {
-            "capture": error.path,
-            "reason": "unreadable",
-            "count": 1,
-            "octets": 0,
-            "offset": error.offset,
-            "frame": 0,
-            "detail": error.reason,
-        }
-        for error in errors
-    ]
-    firsts = [row["first"] for row in rows if row["first"] is not None]
-    lasts = [row["last"] for row in rows if row["last"] is not None]
-    return {
-        "schema": "dns-forensics/report/1",
-        "tool": {"name": "dns-forensics", "version": __version__},
-        "options": options.told(),
-        "window": {
-            "from": rfc3339(min(firsts)) if firsts else None,
-            "to": rfc3339(max(lasts)) if lasts else None,
-        },
-        "captures": [
-            {
-                "path": row["path"],
-                "sha256": row["sha256"],
-                "format": row["format"],
-                "link_types": row["link_types"],
-                "encapsulations": dict(row["encapsulations"]),
-                "octets": row["octets"],
-                "packets": row["packets"],
-                "messages": row["messages"],
-                "duplicates": row["duplicates"],
-                **_as_sensor(row, paths),
-                "other": row["other"],
-                "first": None if row["first"] is None else rfc3339(row["first"]),
-                "last": None if row["last"] is None else rfc3339(row["last"]),
-                "losses": {
-                    loss["reason"]: loss["count"] for loss in lost if loss["capture"] == row["path"]
-                },
-            }
-            for row in rows
-        ],
-        "counts": {
-            "packets": sum(row["packets"] for row in rows),
-            "messages": sum(row["messages"] for row in rows),
-            **counts,
-            "verdicts": story.statuses,
-        },
-        "findings": [*_unread_finding(errors), *story.findings],
-        "incidents": story.incidents,
-        "triage": story.triage,
-        "agreement": story.agreement,
-        "losses": lost,
-        "series": story.series,
-        "events": story.events,
-        "events_omitted": story.events_omitted,
-    }
-
-
-def _as_sensor(row: dict[str, Any], paths: dict[int | None, str]) -> dict[str, Any]:
-    """What an input shares with others; nothing where it stands alone."""
-    told: dict[str, Any] = {}
-    if row["elsewhere"]:
-        told["elsewhere"] = {paths[number]: count for number, count in row["elsewhere"]}
-    if row["clock_offset"] is not None:
-        told["clock_offset"] = row["clock_offset"]
-    return told
-
-
-def _unread_finding(errors: Sequence[InputError]) -> list[dict[str, Any]]:
-    """Say first which inputs are missing from all that follows."""
-    if not errors:
-        return []
-    named = "; ".join(f"{error.path}: {error.reason}" for error in errors[:INPUTS_NAMED])
-    more = f"; and {len(errors) - INPUTS_NAMED} more" if len(errors) > INPUTS_NAMED else ""
-    sentence = f"{len(errors)} of the inputs could not be read: {named}{more}."
-    return [{"kind": "unreadable", "count": len(errors), "sentence": sentence}]
-
-
-def _with_integer_times(schema: Any) -> Any:
-    """The schema with its times as plain ns, so that no datetime cuts them to microseconds."""
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            field.with_type(pa.int64()) if pa.types.is_timestamp(field.type) else field
-            for field in schema
-        ]
-    )
-
-
-def _pairings(batches: Iterator[Any]) -> dict[str, int]:
-    """Count transactions and their pairing states. Late ones are answered too, only late."""
-    import pyarrow.compute as pc
-
-    found = dict.fromkeys(("transactions", *PAIRINGS), 0)
-    for batch in batches:
-        found["transactions"] += batch.num_rows
-        for row in pc.value_counts(batch.column("pairing")).to_pylist():
-            found[row["values"]] += row["counts"]
-    return found
-
-
-def _notes(notes: Sequence[Any], places: Any) -> list[dict[str, Any]]:
-    """What validation has to say, with the resolver's address in the place's stead."""
-    servers = dict(zip(places["place"].to_pylist(), places["server"].to_pylist(), strict=True))
-    return [
-        {
-            "kind": note.kind,
-            "zone": note.zone,
-            "resolver": servers.get(note.place),
-            "sentence": note.sentence,
-            **note.figures,
-        }
-        for note in notes
-    ]
 
 
 def _prove(report: dict[str, Any], folder: Path, key: bytes | None) -> None:

@@ -1,0 +1,164 @@
+"""The second half of the pipeline: from stored tables to verdicts, incidents and a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+from forensics.errors import InputError
+from forensics.options import Options
+
+RECOVERED: Final = "recovered.json"
+"""File beside the tables that keeps what costs most to find: moduli of unpublished RSA keys."""
+
+Progress = Callable[[str, int, int], None]
+
+
+def report_of(
+    tables: Path,
+    errors: Sequence[InputError],
+    anchors: list[Any],
+    supplied: Any,
+    options: Options,
+    new_tables: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """From stored tables to the contents of report.json; writes checks and verdicts beside them."""
+    import pyarrow as pa
+
+    from forensics.archive.tables import iter_batches, read_table, write_table
+    from forensics.assembly import assemble, notes, pairings
+    from forensics.hearing import hear
+    from forensics.instants import add_instants
+    from forensics.keyring import view
+    from forensics.scope import Scope
+    from forensics.testimony.responses import weigh
+    from forensics.timeline.evidence import Evidence
+    from forensics.timeline.story import tell
+    from forensics.validation.exchanges import Streams
+    from forensics.validation.horizon import horizons
+    from forensics.validation.judge import judge
+    from forensics.validation.keyless import read as keyless_answers
+    from forensics.validation.pairs import sighting_pairs
+    from forensics.validation.policy import POLICIES
+    from forensics.validation.strays import contested, marked, undisputed
+
+    scope = Scope(options.zone, options.start, options.end)
+    signatures = scope.signatures(read_table(tables, "signatures"))
+    keys = read_table(tables, "keys")
+    places = read_table(tables, "places")
+    captures = read_table(tables, "captures")
+    losses = read_table(tables, "losses")
+
+    disputed = contested(
+        lambda: iter_batches(tables, "transactions"), lambda: iter_batches(tables, "sightings")
+    )
+
+    keys = pa.concat_tables([undisputed(keys, disputed), supplied])
+
+    def sightings() -> Iterator[Any]:
+        return marked(scope.sightings(iter_batches(tables, "sightings"), signatures), disputed)
+
+    def transactions() -> Iterator[Any]:
+        return scope.transactions(iter_batches(tables, "transactions"))
+
+    def all_transactions() -> Iterator[Any]:
+        return Scope(None, options.start, options.end).transactions(
+            iter_batches(tables, "transactions")
+        )
+
+    pairs = sighting_pairs(sightings(), places)
+    anchored = {anchor.zone for anchor in anchors}
+    keyless = keyless_answers(all_transactions, sightings, signatures, anchored, places, disputed)
+    judgement = judge(
+        signatures,
+        pairs,
+        view.build(keys, places, [row[:4] for row in keyless.absences], keyless.shown),
+        places,
+        anchors,
+        POLICIES[options.policy],
+        keyless=keyless,
+        sightings=sightings,
+        streams=Streams(
+            transactions,
+            sightings,
+            lambda: scope.unsigned(
+                iter_batches(tables, "unsigned") if (tables / "unsigned.parquet").exists() else ()
+            ),
+            disputed,
+        ),
+    )
+    subjects = judgement.subjects
+    for name, table in (("checks", judgement.checks), ("verdicts", judgement.verdicts)):
+        write_table(new_tables or tables, name, table)
+    effort = _effort(tables, progress)
+    story = tell(
+        Evidence(
+            captures=captures,
+            losses=losses,
+            places=places,
+            signatures=(
+                pa.concat_tables([signatures, subjects.signatures]) if subjects else signatures
+            ),
+            keys=keys,
+            checks=judgement.checks,
+            verdicts=_of_one_view(judgement.verdicts),
+            caches=subjects.caches if subjects else {},
+            transactions=transactions,
+            sightings=(
+                (lambda: chain(sightings(), subjects.sightings.to_batches()))
+                if subjects
+                else sightings
+            ),
+            notes=notes(judgement.notes, places),
+            weigh=weigh,
+            effort=effort,
+            horizons=horizons,
+        )
+    )
+    held, unread = hear(options, captures, story.incidents)
+    errors = [*errors, *unread]
+    if effort.kept:
+        kept = json.dumps(effort.kept, indent=1, sort_keys=True)
+        (new_tables or tables).joinpath(RECOVERED).write_text(kept + "\n", encoding="ascii")
+    counts = {
+        **pairings(transactions()),
+        "signatures": signatures.num_rows,
+        "sightings": sum(story.statuses.values()),
+    }
+    report = assemble(captures, losses, errors, counts, story, options)
+    add_instants(report, tables, options, anchors)
+    if held is not None:
+        report["logs"] = held["logs"]
+        agreement = report["agreement"]
+        for name in ("agree", "disagree"):
+            agreement[name] += held[name]
+        agreement["cases"] = [*agreement["cases"], *held["cases"]]
+    return report
+
+
+def _of_one_view(verdicts: Any) -> Any:
+    """The verdicts of all views as the timeline reads them: no subject has rows of two views."""
+    import pyarrow as pa
+
+    at = verdicts.schema.get_field_index("view")
+    view = pa.repeat(pa.scalar("published"), verdicts.num_rows)
+    return verdicts.set_column(at, verdicts.schema.field(at), view)
+
+
+def _effort(tables: Path, progress: Progress | None) -> Any:
+    """What the recovery of unpublished RSA keys may cost, with what an earlier run found."""
+    from forensics.timeline.moduli import Effort
+
+    effort = Effort()
+    if progress is not None:
+        effort.told = lambda tried, most: progress("recovering keys", tried, most)
+    try:
+        kept = json.loads((tables / RECOVERED).read_text(encoding="ascii"))
+        effort.kept = {str(name): f"{int(text or '0', 16):x}" for name, text in kept.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        effort.kept = {}  # none there, or damaged: it is worked out again
+    return effort
