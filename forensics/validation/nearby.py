@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from forensics.knowledge import NOTHING, Track
-from forensics.limits import BURST
 
 Run = tuple[int, int, int, int]
 """first, last and TTL in ns, and the number of the RRset"""
@@ -33,7 +32,7 @@ class Possible(NamedTuple):
 
     items: tuple  # type: ignore[type-arg]
     is_known: bool
-    """sightings on both sides, or one within its TTL"""
+    """sightings on both sides, or one before within its TTL"""
     is_firm: bool
     """sightings on both sides"""
 
@@ -80,8 +79,8 @@ def _around(rows: list[Run], t: int) -> tuple[list[int], list[int], list[int], b
     if holding:
         before = [row for row in before if row[1] >= max(held[0] for held in holding)]
         after = [row for row in after if row[0] <= min(held[1] for held in holding)]
-    # What is seen later says little of now: an operator may have changed it in between.
-    fresh = any(t - row[1] <= row[2] for row in before) or any(row[0] - t <= BURST for row in after)
+    # What is seen later alone says nothing of now: an operator may have changed it in between.
+    fresh = any(t - row[1] <= row[2] for row in before)
     return covering, [row[3] for row in before], [row[3] for row in after], fresh
 
 
@@ -114,7 +113,7 @@ def outcome(events: list[Event], t: int, ttl: int) -> Event | None:
     """Return what the sightings around t prove: a good event, a bad one, or None.
 
     Bad is proven where a server shows it at t; else by bad sightings on both sides; else by one
-    side alone: before t within the TTL, after it within a burst of exchanges.
+    side alone: before t within the TTL, never after it, for what is bad may be new.
     """
     covering = [e for e in events if e.first <= t <= e.last]
     if covering:
@@ -133,8 +132,6 @@ def outcome(events: list[Event], t: int, ttl: int) -> Event | None:
         return before
     if before is not None and latest is not None and t - latest <= ttl:
         return before
-    if after is not None and soonest is not None and soonest - t <= BURST:
-        return after
     return None
 
 
