@@ -7,7 +7,7 @@ judges with them, `pipeline.py` carries them across.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -193,17 +193,41 @@ class Key:
         False for a digest type that cannot be computed and for a key without the Zone Key bit,
         which a DS must not refer to (RFC 4034 5.2).
         """
-        name = DIGESTS.get(delegation.digest_type)
-        if (
-            name is None
-            or delegation.tag != self.tag
-            or delegation.algorithm != self.algorithm
-            or not self.is_zone_key
-            or self.protocol != 3
-        ):
+        if delegation.tag != self.tag or delegation.algorithm != self.algorithm:
             return False
+        made = self.digest(delegation.digest_type)
+        return made is not None and made == delegation.digest
+
+    def digest(self, digest_type: int) -> bytes | None:
+        """Return the digest that a DS record of this type must hold (RFC 4034 5.1.4).
+
+        None for a type that cannot be computed and for a key that no DS may refer to.
+        """
+        name = DIGESTS.get(digest_type)
+        if name is None or not self.is_zone_key or self.protocol != 3:
+            return None
         made = hashlib.new(name, wire_name(self.zone) + self.rdata, usedforsecurity=False)
-        return made.digest() == delegation.digest
+        return made.digest()
+
+
+def referred(keys: Sequence[Key], wanted: Iterable[DelegationSigner | Anchor]) -> list[int]:
+    """Return the indices of the keys that any of the DS records refers to.
+
+    Each key is hashed once a digest type, however many DS records bear its tag: hostile zones
+    have thousands of both.
+    """
+    digests: dict[tuple[int, int], dict[int, set[bytes]]] = {}
+    for one in wanted:
+        of_tag = digests.setdefault((one.tag, one.algorithm), {})
+        of_tag.setdefault(one.digest_type, set()).add(one.digest)
+    return [
+        index
+        for index, key in enumerate(keys)
+        if any(
+            key.digest(kind) in found
+            for kind, found in digests.get((key.tag, key.algorithm), {}).items()
+        )
+    ]
 
 
 def _no_times() -> NDArray[np.int64]:

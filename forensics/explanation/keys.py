@@ -14,7 +14,7 @@ from forensics.explanation.current import Current, accuses, current
 from forensics.explanation.records import NOERROR, TYPE_CNAME, Response, RRset
 from forensics.explanation.signing import Checker, Tried
 from forensics.explanation.words import said, server_text, tags_text
-from forensics.knowledge import DIGESTS, DelegationSigner, Key, wire_name
+from forensics.knowledge import DIGESTS, DelegationSigner, Key, referred, wire_name
 from forensics.limits import SECOND, UNOBTAINABLE_TRIES
 from forensics.vocabulary import NXDOMAIN, TYPE_DNSKEY, Section, Status
 
@@ -196,7 +196,8 @@ def _judge_response(
     keys = [Key(zone, rdata) for rdata in rrset.rdatas if len(rdata) > 4]
     if trusted is None:
         return _judge_alone(zone, rrset, keys, response, checker, at)
-    matched = [k for k in keys if not k.is_revoked and any(k.matches(d) for d in trusted)]
+    live = [k for k in keys if not k.is_revoked]
+    matched = [live[at] for at in referred(live, trusted)]
     if not matched:
         if any(_matches_but_for_flag(k, d) for k in keys for d in trusted):
             sentence = f"The key of {said(zone)} that is vouched for lacks the Zone Key bit."

@@ -17,6 +17,7 @@ from forensics.knowledge import (
     ZoneKeys,
     ancestors,
     is_subdomain,
+    referred,
 )
 from forensics.validation.nearby import UNPROVEN, Event, Run, possible, rows_of
 from forensics.validation.policy import Policy
@@ -230,11 +231,9 @@ class Trust:
         memo = (zone, wanted, shown)
         if memo not in self._matched:
             keys = self.zones[zone].keys
-            self._matched[memo] = frozenset(
-                k
-                for k in shown
-                if any(keys[k].matches(d) for d in wanted) and not keys[k].is_revoked
-            )
+            live = [k for k in sorted(shown) if not keys[k].is_revoked]
+            found = referred([keys[k] for k in live], wanted)
+            self._matched[memo] = frozenset(live[at] for at in found)
         return self._matched[memo]
 
     def revoked_anchors(self, zone: str) -> dict[int, int]:
@@ -270,13 +269,10 @@ class Trust:
         The key may be there and revoked (RFC 5011 2.1): with the bit set its digest is another.
         """
         wanted = [d for content in delegations for d in content]
-        for index in sorted(frozenset().union(*key_sets)):
-            key = self.zones[zone].keys[index]
-            if key.is_revoked and any(
-                form.matches(d) for form in (key, key.unrevoked()) for d in wanted
-            ):
-                return "key-revoked"
-        return "ds-mismatch"
+        keys = self.zones[zone].keys
+        revoked = [keys[k] for k in frozenset().union(*key_sets) if keys[k].is_revoked]
+        forms = [form for key in revoked for form in (key, key.unrevoked())]
+        return "key-revoked" if referred(forms, wanted) else "ds-mismatch"
 
     def key_events(self, zone: str, place: int, matched: frozenset[int]) -> list[Event]:
         """Return when the DNSKEY RRset was shown with a good signature by a matched key, or not.
