@@ -36,6 +36,7 @@ def report_of(
     from forensics.keyring import view
     from forensics.scope import Scope
     from forensics.testimony.responses import weigh
+    from forensics.testimony.trust import COLUMNS, trust_signals
     from forensics.timeline.evidence import Evidence
     from forensics.timeline.story import tell
     from forensics.validation.exchanges import Streams
@@ -95,6 +96,12 @@ def report_of(
     for name, table in (("checks", judgement.checks), ("verdicts", judgement.verdicts)):
         write_table(new_tables or tables, name, table)
     effort = _effort(tables, progress)
+    signals = trust_signals(
+        Scope(None, options.start, options.end).transactions(
+            iter_batches(tables, "transactions", list(COLUMNS))
+        ),
+        dict(zip(captures["capture"].to_pylist(), captures["path"].to_pylist(), strict=True)),
+    )
     story = tell(
         Evidence(
             captures=captures,
@@ -113,7 +120,7 @@ def report_of(
                 if subjects
                 else sightings
             ),
-            notes=notes(judgement.notes, places),
+            notes=[*notes(judgement.notes, places), *signals],
             weigh=weigh,
             effort=effort,
             horizons=horizons,

@@ -324,6 +324,13 @@ UNSIGNED_NAME_OCTETS: Final = 8 * 2**20
 """Octets of those names together: 32 each. Compression lets hostile blocks name twenty times their
 own size."""
 
+TRUST_SIGNALS: Final = 2**16
+"""Distinct claims of trust (who, zone, tags) that are held, some 400 octets each. A root server
+hears more clients in a day, and anyone can invent tags: the rest is counted."""
+
+TRUST_SIGNALS_LISTED: Final = 256
+"""Of these, those listed in report.json, heard most often first."""
+
 NSEC3_ITERATIONS: Final = 150
 """NSEC3 iterations beyond which a zone counts as insecure (RFC 9276 3.2): what the most patient
 validators accept (Unbound 150; BIND 9.20 50). Bounds the cost of a hash."""

@@ -142,8 +142,11 @@ _FINDING_SENTENCES: Final = {
 }
 
 _ACRONYMS: Final = frozenset(
-    {"dnskey", "ds", "rrsig", "rrset", "soa", "nsec", "nsec3", "servfail", "nxdomain", "tcp", "ede"}
-)
+    {
+        "dnskey", "ds", "cds", "cdnskey", "rrsig", "rrset", "soa", "nsec", "nsec3", "servfail",
+        "nxdomain", "tcp", "ede",
+    }
+)  # fmt: skip
 
 _ALGORITHMS: Final = {
     1: "RSAMD5", 3: "DSA", 5: "RSASHA1", 6: "DSA-NSEC3-SHA1", 7: "RSASHA1-NSEC3-SHA1",

@@ -12,7 +12,16 @@ import numpy as np
 from forensics import limits, vocabulary
 from forensics.timeline.columns import coded, integers, single, truths
 from forensics.timeline.evidence import Catalog, Evidence
-from forensics.timeline.keysets import Change, Key, Run, changes, describe, published
+from forensics.timeline.keysets import (
+    TYPE_NAMES,
+    Change,
+    Key,
+    Run,
+    changes,
+    describe,
+    published,
+    requests,
+)
 from forensics.timeline.moments import Moment, rfc3339
 from forensics.timeline.onset import Brackets, Stratum
 from forensics.timeline.signers import HIDDEN, RECOVERABLE, Failing, recover
@@ -78,7 +87,7 @@ def act(
         if found:
             done = [change for change in found if change.before.time <= brackets.first_bad.time]
             change = max(done or found, key=lambda change: (change.after.time, change.before.time))
-            what = f"{change.event}: {describe(change)}"
+            what = f"{change.event}: {describe(change.event, change.key)}"
             return _bracket(change.after.time, change.before.time, "keys", what)
     if earliest.state and reason not in TIME_REASONS:
         # Between the last sighting of another version and the first of this one lies the act.
@@ -280,7 +289,11 @@ def happenings(
     case: Case, runs: Sequence[Run], brackets: Brackets, catalog: Catalog
 ) -> list[Happening]:
     """Tell what changed at the zone: keys, DS, signers, new signatures; in order of time."""
-    found = [_happened(change) for change in changes(runs)]
+    found = [_happened(change) for change in changes(runs, TYPE_NAMES)]
+    found += [
+        Happening(moment, event, describe(event, key), place)
+        for moment, event, key, place in requests(runs)
+    ]
     signers: dict[tuple[int, int], tuple[Moment, int]] = {}
     for cell in case.cells:
         if cell.record_class == vocabulary.RecordClass.DNSKEY:
@@ -310,7 +323,9 @@ def happenings(
 
 def _happened(change: Change) -> Happening:
     """Give a change of keys as a happening."""
-    return Happening(change.before, change.event, describe(change), change.place, change.after)
+    return Happening(
+        change.before, change.event, describe(change.event, change.key), change.place, change.after
+    )
 
 
 def history(found: Sequence[Happening], names: Mapping[int, str]) -> list[dict[str, Any]]:

@@ -30,6 +30,8 @@ ORDER: Final = (
     "losses",
     "not-read",
     "omitted",
+    "trust-signals",
+    "trust-sentinels",
 )
 """Findings in this order: what changes how all the rest is to be read comes first."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +23,12 @@ TYPE_NAMES: Final = {
     vocabulary.TYPE_CDS: "CDS",
     vocabulary.TYPE_CDNSKEY: "CDNSKEY",
 }
+
+KEYS: Final = frozenset({vocabulary.TYPE_DNSKEY, vocabulary.TYPE_DS})
+"""What a chain of trust is made of."""
+
+REQUESTS: Final = (vocabulary.TYPE_CDS, vocabulary.TYPE_CDNSKEY)
+"""What a zone asks its parent to publish (RFC 7344)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +148,8 @@ class Change(NamedTuple):
     place: int
 
 
-def changes(runs: Sequence[Run]) -> list[Change]:
-    """Give every change of a zone's DNSKEY and DS sets, each once, in order of time.
+def changes(runs: Sequence[Run], kinds: Collection[int] = KEYS) -> list[Change]:
+    """Give every change of a zone's sets of some types, each once, in order of time.
 
     Places follow each other: what the first place showed is not told again of the others.
     """
@@ -152,13 +158,13 @@ def changes(runs: Sequence[Run]) -> list[Change]:
     for run in runs:
         before = held.get((run.place, run.type))
         held[run.place, run.type] = run
-        if before is not None and run.type in {vocabulary.TYPE_DNSKEY, vocabulary.TYPE_DS}:
+        if before is not None and run.type in kinds:
             steps.append((run.first, before.last, run.place, before, run))
     steps.sort(key=lambda step: step[:3])
     state: dict[tuple[int, bytes], str] = {}
     found = []
     for moment, after, place, old, new in steps:
-        name = "dnskey" if new.type == vocabulary.TYPE_DNSKEY else "ds"
+        name = TYPE_NAMES[new.type].lower()
         was, now = _identities(old), _identities(new)
         for identity in sorted(was.keys() | now.keys()):
             event = _event(was.get(identity), now.get(identity), new.type)
@@ -166,6 +172,23 @@ def changes(runs: Sequence[Run]) -> list[Change]:
                 state[new.type, identity] = event
                 key = now.get(identity) or was[identity]
                 found.append(Change(moment, after, f"{name}-{event}", key, place))
+    return found
+
+
+def requests(runs: Sequence[Run]) -> list[tuple[Moment, str, Key, int]]:
+    """Give the first sighting of each type of request to the parent (CDS, CDNSKEY; RFC 7344).
+
+    What stood there before the first sighting is not known: `cds-seen` is not `cds-added`.
+
+    Returns:
+        moment, event, record and place.
+    """
+    found = []
+    for kind in REQUESTS:
+        first = next((run for run in runs if run.type == kind), None)
+        if first is not None:
+            name = f"{TYPE_NAMES[kind].lower()}-seen"
+            found += [(first.first, name, key, first.place) for key in first.keys]
     return found
 
 
@@ -186,11 +209,15 @@ def _event(was: Key | None, now: Key | None, kind: int) -> str | None:
     return "revoked" if dnskey and now.detail & REVOKE and not was.detail & REVOKE else None
 
 
-def describe(change: Change) -> str:
-    """Say in words which record changed."""
-    key = change.key
-    if change.event.startswith("ds"):
-        return f"DS for key tag {key.tag}, algorithm {key.algorithm}, digest type {key.detail}"
+def describe(event: str, key: Key) -> str:
+    """Say in words which record an event is about."""
+    kind = event.split("-", 1)[0].upper()
+    if kind in {"CDS", "CDNSKEY"} and key.algorithm == 0:
+        return f"{kind} that asks the parent to remove the DS (RFC 8078 4)"
+    if kind in {"DS", "CDS"}:
+        return f"{kind} for key tag {key.tag}, algorithm {key.algorithm}, digest type {key.detail}"
+    if kind == "CDNSKEY":
+        return f"CDNSKEY with key tag {key.tag}, algorithm {key.algorithm}"
     return f"{key.role.upper()} with key tag {key.tag}, algorithm {key.algorithm}"
 
 

@@ -8,18 +8,28 @@ import dns.name
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from timeline_scene import DNSKEY, KSK, ZSK, Scene, ns, rdata
 
 from forensics.timeline import series
 from forensics.timeline.columns import coded
 from forensics.timeline.impact import zone_below
-from forensics.timeline.keysets import changes, lifetimes, published, read_runs
+from forensics.timeline.keysets import (
+    TYPE_NAMES,
+    changes,
+    describe,
+    lifetimes,
+    published,
+    read_runs,
+    requests,
+)
 from forensics.timeline.lineage import ZoneFinder, child_label, is_under, parent
 from forensics.timeline.lookups import zone_numbers
 from forensics.timeline.moments import clock, length, rfc3339
 from forensics.timeline.sketch import Distinct, hash_values
+
+CDNSKEY = 60
 
 LABELS = st.lists(st.sampled_from([b"de", b"a", b"b.", b"x.de", b"\\", b"c\\."]), max_size=4)
 
@@ -40,6 +50,7 @@ def test_names_and_zones_as_dnspython_says(name, zone) -> None:
 
 
 @given(st.lists(LABELS, max_size=12), st.lists(LABELS, min_size=1, max_size=12))
+@settings(deadline=None)
 def test_closest_zone_by_suffix_and_by_walk(zones, names) -> None:
     finder = ZoneFinder(text(zone) for zone in zones)
     texts = [text(name) for name in names]
@@ -147,6 +158,27 @@ def test_changes_are_told_once_over_all_places() -> None:
     assert [key.tag for key in published(runs, ns(210), ns(220), DNSKEY)] == [1, 2, 3]
     assert [key.tag for key in published(runs, ns(240), ns(250), DNSKEY)] == [2, 3]
     assert {row["tag"]: row["first"] for row in lifetimes(runs)}[3] == rfc3339(ns(100))
+
+
+def test_requests_to_the_parent_are_told_and_are_no_cause() -> None:
+    scene = Scene()
+    one, two = scene.place("192.0.2.1"), scene.place("192.0.2.2")
+    old, new = rdata(257, 13, "old"), rdata(257, 13, "new")
+    for place, late in ((one, 0), (two, 5)):
+        scene.keys("x.", CDNSKEY, place, 1 + late, 90, [old], [7])
+        scene.keys("x.", CDNSKEY, place, 100 + late, 190, [new], [8])
+    runs = read_runs(scene.evidence().keys, ["x."])["x."]
+    assert changes(runs) == []
+    told = [(row.event, row.key.tag, row.before.time) for row in changes(runs, TYPE_NAMES)]
+    assert told == [("cdnskey-removed", 7, ns(100)), ("cdnskey-added", 8, ns(100))] or told == [
+        ("cdnskey-added", 8, ns(100)),
+        ("cdnskey-removed", 7, ns(100)),
+    ]
+    ((moment, event, key, place),) = requests(runs)
+    assert (moment.time, event, key.tag, place) == (ns(1), "cdnskey-seen", 7, one)
+    assert describe(event, key) == "CDNSKEY with key tag 7, algorithm 13"
+    asks = key._replace(algorithm=0)
+    assert describe("cds-seen", asks).startswith("CDS that asks the parent to remove the DS")
 
 
 def test_revocation_is_no_removal() -> None:
