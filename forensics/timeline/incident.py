@@ -88,7 +88,8 @@ def complete(
     case, brackets = begun.case, begun.brackets
     reason = vocabulary.REASONS[begun.reason]
     earliest = min(begun.strata, key=lambda stratum: stratum.first_bad)
-    found = severity.standing(case, begun.strata, brackets, begun.side)
+    found = severity.standing(case, begun.strata, begun.side)
+    scattered = severity.is_scattered(case, begun.strata, reason.code)
     keys = cause.dnskeys_then(begun.runs, brackets)
     signed = cause.signing(case, brackets, evidence, catalog, keys)
     keys_at = frozenset(run.place for run in begun.runs if run.type == vocabulary.TYPE_DNSKEY)
@@ -102,7 +103,7 @@ def complete(
         "zone": begun.zone,
         "reason": reason.code,
         "ede": reason.ede,
-        "severity": severity.severity(begun.side, found),
+        "severity": severity.severity(begun.side, found, scattered=scattered),
         "confidence": severity.confidence(case, begun.strata, keys_at),
         "view": view,
         "patterns": severity.patterns(case, brackets, found, good_upstream),

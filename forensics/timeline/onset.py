@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import vocabulary
+from forensics.timeline import amid
 from forensics.timeline.columns import coded, integers
 from forensics.timeline.evidence import Catalog, Evidence, Judge, Places
 from forensics.timeline.judged import judged
@@ -195,8 +196,10 @@ def bracket(
     )
     before = np.full((len(flat), 4, 3), -1, dtype=np.int64)
     after = before.copy()
+    within = amid.spans(cases, found)
     for rows in judged(evidence, judge, catalog, places, asked):
-        at, _, outcome = rows_of_cases(rows, cases, owner, judge, catalog)
+        at, case, outcome = rows_of_cases(rows, cases, owner, judge, catalog)
+        amid.count(cases, within, rows, at, case, outcome, catalog)
         at = at[outcome == GOOD]
         signature = rows.signature[at]
         proves = (rows.status[at] == Status.SECURE) | ~chained[catalog.signer[signature]]

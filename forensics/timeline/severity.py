@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
-from forensics import vocabulary
+from forensics import limits, vocabulary
+from forensics.timeline.amid import by_class
 from forensics.timeline.judged import AUTHORITY, RESOLVER
 from forensics.timeline.onset import Brackets, Stratum
 from forensics.timeline.strata import Case, Cell
+
+LATE: Final = 5 * limits.SECOND
+"""So much later than another a server may well go bad by one and the same change."""
+
+SCATTERED: Final = frozenset({"signature-invalid", "signature-expired", "signature-malformed"})
+"""Reasons that each signature has by itself: they may hit single RRsets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,30 +33,54 @@ class Standing:
     good: frozenset[int]
 
 
-def standing(case: Case, strata: Sequence[Stratum], brackets: Brackets, side: int) -> Standing:
-    """Tell the places apart, by the classes of records that went bad."""
+def standing(case: Case, strata: Sequence[Stratum], side: int) -> Standing:
+    """Tell the places apart, by the classes of records that went bad.
+
+    A place is good only if it was seen good while others were bad.
+    """
     mine = [stratum for stratum in strata if stratum.side == side]
     bad = frozenset(stratum.place for stratum in mine)
     classes = {stratum.record_class for stratum in mine}
     good = {
-        cell.place
-        for cell in case.cells
-        if cell.side == side
-        and cell.record_class in classes
-        and cell.first_good is not None
-        and cell.last_good is not None
-        and cell.first_good.time <= brackets.last_bad.time
-        and cell.last_good.time >= brackets.first_bad.time
+        place
+        for (place, record_class), (good, _) in by_class(case, side).items()
+        if good and record_class in classes
     }
     return Standing(bad, frozenset(good - bad))
 
 
-def severity(side: int, found: Standing) -> str:
+def severity(side: int, found: Standing, *, scattered: bool = False) -> str:
     """Give `outage` where every authority seen was bad, else `partial`.
 
     What only a resolver's answers show hurts that resolver's clients: partial.
+
+    Args:
+        side: whose data shows it.
+        found: its places.
+        scattered: as `is_scattered` says.
     """
-    return "outage" if side == AUTHORITY and found.bad and not found.good else "partial"
+    whole = side == AUTHORITY and found.bad and not found.good and not scattered
+    return "outage" if whole else "partial"
+
+
+def is_scattered(case: Case, strata: Sequence[Stratum], reason: str) -> bool:
+    """Whether single RRsets alone were badly signed, while the zone itself stayed good.
+
+    So it is where, in that time, no SOA or DNSKEY RRset was seen bad, and each place that was bad
+    showed a good SOA, more good than bad in all, and something good of each class that went bad.
+    """
+    apexes = (vocabulary.TYPE_SOA, vocabulary.TYPE_DNSKEY)
+    if reason not in SCATTERED or any(
+        bad for (_, _, kind), (_, bad) in case.amid.items() if kind in apexes
+    ):
+        return False
+    shown = by_class(case, AUTHORITY)
+    for place in {stratum.place for stratum in strata}:
+        here = [seen for (at, _), seen in shown.items() if at == place]
+        soa = case.amid.get((place, AUTHORITY, vocabulary.TYPE_SOA), [0, 0])
+        if not soa[0] or sum(good for good, _ in here) <= sum(bad for _, bad in here):
+            return False
+    return all(shown.get((stratum.place, stratum.record_class), [0, 0])[0] for stratum in strata)
 
 
 def confidence(case: Case, strata: Sequence[Stratum], keys_at: frozenset[int]) -> str:
@@ -123,15 +154,36 @@ def _soa_cells(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def divided_serials(cells: Sequence[Cell]) -> set[int]:
-    """Give the serials whose SOA was good at one place and bad at another."""
-    bad: dict[int, set[int]] = {}
-    good: dict[int, set[int]] = {}
+    """Give the serials whose SOA was good at one place while it was bad at another.
+
+    Good before the others went bad says nothing, for that may be what the first bad sighting ends;
+    nor does good within LATE of it, for places come to be bad one after the other.
+    """
+    bad: dict[int, list[Cell]] = {}
+    good: dict[int, list[Cell]] = {}
     for cell in _soa_cells(cells):
         if cell.bad:
-            bad.setdefault(cell.serial, set()).add(cell.place)
+            bad.setdefault(cell.serial, []).append(cell)
         if cell.good:
-            good.setdefault(cell.serial, set()).add(cell.place)
-    return {serial for serial, places in bad.items() if good.get(serial, set()) - places}
+            good.setdefault(cell.serial, []).append(cell)
+    return {
+        serial
+        for serial, held in bad.items()
+        if any(
+            one.place != other.place and _is_amid(one, other)
+            for one in good.get(serial, ())
+            for other in held
+        )
+    }
+
+
+def _is_amid(good: Cell, bad: Cell) -> bool:
+    """Whether one place was seen good in the time that another was bad."""
+    edges = [edge.time for edge in (good.first_good, good.last_good) if edge is not None]
+    if bad.first_bad is None or bad.last_bad is None:
+        return False
+    begin, end = bad.first_bad.time + LATE, bad.last_bad.time
+    return any(begin < edge <= end for edge in edges)
 
 
 def soa_outcomes(cells: Sequence[Cell], brackets: Brackets) -> list[bool]:

@@ -135,6 +135,7 @@ class Case:
         below: names of signers below the zone that were bad through it.
         omitted: sightings that found no room.
         bins: (place, side, bin number) to good, bad and neither, for the series.
+        amid: (place, side, type) to good and bad sightings from the first bad one to the last.
     """
 
     episode: Episode
@@ -143,6 +144,7 @@ class Case:
     below: set[str] = field(default_factory=set)
     omitted: int = 0
     bins: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
+    amid: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
 
 
 def open_cases(found: list[Episode], catalog: Catalog) -> list[list[Case]]:
