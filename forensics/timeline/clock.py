@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.timeline.evidence import Catalog, Places
+from forensics.timeline.columns import integers, present, single
+from forensics.timeline.evidence import Catalog, Evidence, Places
 from forensics.timeline.impact import Claim
 from forensics.timeline.judged import RESOLVER
 from forensics.timeline.lineage import is_under, parent
@@ -92,6 +93,61 @@ def _judged_over(
         ]
         return [finding], rest
     return [], found.spells
+
+
+def self_recorded(
+    findings: list[dict[str, Any]], spells: list[Spell], evidence: Evidence
+) -> list[dict[str, Any]]:
+    """Name the resolvers whose clock is wrong where they recorded themselves: dnstap.
+
+    A frame of dnstap bears the time of the server that wrote it, and its identity. So the clock of
+    the recorder is the clock that this server validates by.
+
+    Args:
+        findings: of `judge_clocks`.
+        spells: as they were before it.
+        evidence: for the transactions; only dnstap gives them an identity.
+
+    Returns:
+        The findings, `clock-recorder` replaced where every frame in question has an identity.
+    """
+    moments = [
+        moment
+        for spell in spells
+        if spell.reason in TIME_REASONS
+        for moment in (spell.first, spell.last)
+    ]
+    wanted = {moment.capture << 32 | moment.frame for moment in moments}
+    if not wanted or not any(row["kind"] == "clock-recorder" for row in findings):
+        return findings
+    frames = np.array(sorted(wanted), dtype=np.int64)
+    writers: set[str] = set()
+    named: set[int] = set()
+    for batch in evidence.transactions():
+        where = integers(batch["response_capture"], -1) << 32 | integers(batch["response_frame"])
+        at = np.flatnonzero(np.isin(where, frames) & present(batch["identity"]))
+        writers.update(single(batch["identity"]).take(at).to_pylist())
+        named.update(where[at].tolist())
+    if named != wanted:
+        return findings
+    return [
+        _own(row, sorted(writers)) if row["kind"] == "clock-recorder" else row for row in findings
+    ]
+
+
+def _own(row: dict[str, Any], writers: list[str]) -> dict[str, Any]:
+    """Say of a recorder's clock whose it is."""
+    return {
+        **row,
+        "kind": "clock-resolver",
+        "resolvers": writers,
+        "pattern": "resolver-local",
+        "sentence": (
+            f"The signatures of {counted(row['zones'], 'zone')}, related or not, were all outside "
+            f"of their time by the clock of {', '.join(writers[:4])}, which recorded itself "
+            "(dnstap): that clock is wrong. No zone is accused of signatures out of time."
+        ),
+    }
 
 
 def _recorder(found: Survey, zones: set[str]) -> dict[str, Any]:

@@ -63,7 +63,9 @@ def tell(evidence: Evidence) -> Story:
     catalog, places = read_catalog(evidence.signatures), read_places(evidence.places)
     serials = lagging.Serials(evidence, catalog)
     seen = survey(evidence, judge, catalog, places, serials.note)
+    suspected = seen.spells
     found, seen.spells = clock.judge_clocks(seen, catalog, places)
+    found = clock.self_recorded(found, suspected, evidence)
     origin, width = _binning(evidence)
     chosen, omitted = _choose(episodes(seen.spells))
     misses = _near_misses(seen, chosen)

@@ -1,0 +1,57 @@
+"""Whose clock is wrong: of a resolver that recorded itself, or of somebody who listened."""
+
+from __future__ import annotations
+
+import pytest
+from timeline_scene import SOA, Scene
+
+from forensics.timeline.story import tell
+
+ZONES = (".", "de.", "nl.", "se.", "ee.")
+
+
+def early(identities: list[str | None]) -> Scene:
+    """Several zones, all of them not yet valid, in responses recorded by these in turn."""
+    scene = Scene()
+    place = scene.place("192.0.2.1")
+    for number, zone in enumerate(ZONES):
+        signature = scene.bad(zone, SOA, zone, reason="signature-not-yet-valid", inception=5000)
+        for step in range(3):
+            frame = scene.see(signature, 10 * number + step, place)
+            scene.ask(zone, 10 * number + step, server="192.0.2.1", vantage="upstream", ra=False)
+            row = scene.rows["transactions"][-1]
+            identity = identities[(number + step) % len(identities)]
+            row.update(query_frame=frame, response_frame=frame, identity=identity)
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("identities", "kind", "named"),
+    [
+        (["r3.lab"], "clock-resolver", ["r3.lab"]),
+        (["r3.lab", "r4.lab"], "clock-resolver", ["r3.lab", "r4.lab"]),
+        ([None], "clock-recorder", None),
+        (["r3.lab", None], "clock-recorder", None),
+    ],
+)
+def test_clock_of_who_recorded(identities, kind, named) -> None:
+    story = tell(early(identities).evidence())
+    assert story.incidents == []
+    (finding,) = story.findings
+    assert (finding["kind"], finding.get("resolvers")) == (kind, named)
+
+
+def test_an_outage_that_a_resolver_recorded_is_no_wrong_clock() -> None:
+    scene = Scene()
+    place = scene.place("192.0.2.1")
+    expired = scene.bad("de.", SOA, "de.", reason="signature-expired", expiration=-5)
+    good = scene.good(".", SOA, ".")
+    for at in range(5):
+        for signature in (expired, good):
+            frame = scene.see(signature, at, place)
+            scene.ask("de.", at, server="192.0.2.1", vantage="upstream", ra=False)
+            row = scene.rows["transactions"][-1]
+            row.update(query_frame=frame, response_frame=frame, identity="r3.lab")
+    story = tell(scene.evidence())
+    assert [row["zone"] for row in story.incidents] == ["de."]
+    assert not any(row["kind"].startswith("clock") for row in story.findings)
