@@ -21,14 +21,18 @@ def add_instants(
 ) -> None:
     """Give each of the first limits.CHAINS_INCIDENTS incidents its `instants`.
 
+    None where the captures hold more runs of key sets than limits.CHAINS_RUNS: each instant asks
+    for all of them.
+
     A row an instant: `at`, `status` and `reason` of one question of the zone (`name`, `type`), and
     `chain`, the links as in `explain --json`. The instants are the ends of the brackets, the acts
     and the phases, and the end of the captures. Those without news are left out.
     """
+    from forensics.archive.tables import read_table
     from forensics.explain import Asker
 
     chosen = report["incidents"][: limits.CHAINS_INCIDENTS]
-    if not chosen:
+    if not chosen or read_table(tables, "keys", ["run"]).num_rows > limits.CHAINS_RUNS:
         return
     asker = Asker(tables, options, anchors)
     questions = _questions(chosen, tables)

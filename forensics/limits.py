@@ -441,5 +441,9 @@ and a resolver that cannot get them asks some dozen times."""
 CHAINS_INCIDENTS: Final = 8
 """Incidents whose chain of trust a report tells for several instants: asking costs time."""
 
+CHAINS_RUNS: Final = 1_000
+"""Runs of key sets beyond which no chain of trust is told: an honest capture of a day has dozens,
+and a flood of key sets would be walked once for each instant."""
+
 CHAINS_INSTANTS: Final = 16
 """Instants of one incident for which its chain of trust is told."""
