@@ -129,7 +129,7 @@ Strict = Annotated[
     typer.Option(
         "--strict",
         help="Exit with 4 if some input was damaged or unreadable. What this version does not "
-        "read (TCP, fragments) is no damage.",
+        "read (encrypted DNS, say) is no damage.",
     ),
 ]
 ExitCode = Annotated[

@@ -57,5 +57,6 @@ class NoInputError(ForensicsError):
 
     def __init__(self, errors: tuple[InputError, ...]) -> None:
         """Keep the errors of the inputs."""
-        super().__init__("no input could be read")
+        reasons = "; ".join(map(str, errors[:4]))
+        super().__init__(f"no input could be read: {reasons}" if reasons else "no input was named")
         self.errors = errors

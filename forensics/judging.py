@@ -25,8 +25,12 @@ def report_of(
     options: Options,
     new_tables: Path | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
-    """From stored tables to the contents of report.json; writes checks and verdicts beside them."""
+) -> tuple[dict[str, Any], tuple[InputError, ...]]:
+    """From stored tables to the contents of report.json; writes checks and verdicts beside them.
+
+    Returns:
+        the report, and the resolvers' logs that could not be read.
+    """
     import pyarrow as pa
 
     from forensics.archive.tables import iter_batches, read_table, write_table
@@ -127,7 +131,6 @@ def report_of(
         )
     )
     held, unread = hear(options, captures, story.incidents)
-    errors = [*errors, *unread]
     if effort.kept:
         kept = json.dumps(effort.kept, indent=1, sort_keys=True)
         (new_tables or tables).joinpath(RECOVERED).write_text(kept + "\n", encoding="ascii")
@@ -136,7 +139,7 @@ def report_of(
         "signatures": signatures.num_rows,
         "sightings": sum(story.statuses.values()),
     }
-    report = assemble(captures, losses, errors, counts, story, options)
+    report = assemble(captures, losses, [*errors, *unread], counts, story, options)
     add_instants(report, tables, options, anchors)
     if held is not None:
         report["logs"] = held["logs"]
@@ -144,7 +147,7 @@ def report_of(
         for name in ("agree", "disagree"):
             agreement[name] += held[name]
         agreement["cases"] = [*agreement["cases"], *held["cases"]]
-    return report
+    return report, tuple(unread)
 
 
 def _of_one_view(verdicts: Any) -> Any:

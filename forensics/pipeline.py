@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,11 @@ def analyze(
     key = _key(options)
     with replacing(Path(out)) as folder:
         outcome = _ingest(paths, folder / "tables", options, key, progress)
-        outcome.report = report_of(
+        outcome.report, unread = report_of(
             folder / "tables", outcome.errors, anchors, supplied, options, progress=progress
         )
+        outcome.errors += unread
+        outcome.damaged |= bool(unread)
         _prove(outcome.report, folder, key)
         _write(outcome.report, folder, figures=figures)
     return outcome
@@ -125,9 +127,10 @@ def report_dataset(
     with replacing(Path(out)) as folder:
         (folder / "tables").mkdir(parents=True)
         outcome = Outcome(errors=_unreadable(Path(dataset)))
-        outcome.report = report_of(
+        outcome.report, unread = report_of(
             tables, outcome.errors, anchors, supplied, options, folder / "tables"
         )
+        outcome.errors += unread
         outcome.damaged = any(row["reason"] not in NOT_READ for row in outcome.report["losses"])
         _write(outcome.report, folder, figures=figures)
     return outcome
@@ -157,7 +160,12 @@ def reproduce(folder: Path, inputs: Path | None = None) -> list[Any]:
     if manifest.get("kind") != "report" or not isinstance(named, dict) or not named:
         raise UsageError(f"{folder}: no report of captures; only such can be made again")
     options = Options.read(manifest.get("options") or {})
-    paths = [path if inputs is None else str(inputs / Path(path).name) for path in named]
+
+    def moved(path: str) -> str:
+        return path if inputs is None else str(inputs / Path(path).name)
+
+    paths = [moved(path) for path in named if path not in options.resolver_logs]
+    options = replace(options, resolver_logs=tuple(map(moved, options.resolver_logs)))
     figures = any(name.startswith("figures/") for name in manifest["files"])
     with tempfile.TemporaryDirectory(prefix="dns-forensics-") as made:
         again = Path(made) / "report"

@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 from forensics.report import times, words
 
 NOTHING_FOUND: Final = "No DNSSEC failure was found in these captures."
+NOTHING_JUDGED: Final = "No signature was there to be judged, so nothing can be said of DNSSEC."
+"""Where the captures, or the zone and times asked for, hold no signature."""
 
 HEADLINE_LENGTH: Final = 160
 """Characters of a headline that is left whole; a longer one is parted after its first sentence."""
@@ -106,7 +108,7 @@ def account(report: Report) -> Account:
     others = tuple(row for row in found if row.get("kind") not in words.URGENT)
     if not incidents:
         return Account(
-            "", "No incident", NOTHING_FOUND, _seen(report), _quiet(report), urgent, others, ()
+            "", "No incident", _nothing(report), _seen(report), _quiet(report), urgent, others, ()
         )
     first = incidents[0]
     headline, rest = _headline(str(first.get("sentence") or _sentence(first)))
@@ -270,6 +272,12 @@ def _headline(text: str) -> tuple[str, tuple[str, ...]]:
 def _sentence(incident: Row) -> str:
     """Stand in for a sentence that the report lacks."""
     return f"{incident.get('zone', '?')} failed: {words.phrase(incident.get('reason', 'unknown'))}."
+
+
+def _nothing(report: Report) -> str:
+    """Say that nothing was found, or that there was nothing to look at."""
+    counts = part(report, "counts")
+    return NOTHING_JUDGED if counts.get("sightings") == 0 else NOTHING_FOUND
 
 
 def _seen(report: Report) -> tuple[str, ...]:

@@ -206,7 +206,9 @@ def counted(value: Any, noun: str) -> str:
     """Write a count with its noun: `1 name`, `2,310 names`."""
     if value == 1:
         return f"1 {noun}"
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
+    plural = f"{noun}es" if noun.endswith(("ch", "sh", "x", "s")) else f"{noun}s"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        plural = f"{noun[:-1]}ies"
     return f"{number(value)} {plural}"
 
 

@@ -24,3 +24,21 @@ def test_each_resolver_agrees_in_its_own_words(run) -> None:
         text = (report["folder"] / name).read_text(encoding="utf-8")
         assert "What resolvers logged" in text
         assert "signature crypto failed" in text
+
+
+def test_a_report_with_logs_can_be_made_again_and_a_missing_log_is_told(run) -> None:
+    from forensics.pipeline import Options, analyze, reproduce
+
+    log = str(FOLDER / "unbound.log")
+    folder = run(
+        FOLDER / "resolvers.dnstap.zst", anchor=FOLDER / "trust-anchor.ds", resolver_logs=(log,)
+    )["folder"]
+    assert {one.state for one in reproduce(folder)} == {"same"}
+    outcome = analyze(
+        [str(FOLDER / "resolvers.dnstap.zst")],
+        folder.parent / "again",
+        Options(resolver_logs=(log, "missing.log")),
+        figures=False,
+    )
+    assert [error.path for error in outcome.errors] == ["missing.log"]
+    assert outcome.damaged
