@@ -126,6 +126,8 @@ FINDINGS: Final = {
     "duplicates": "Duplicate packets",
     "sensors": "Seen by two sensors",
     "sensor-clock": "A sensor's clock",
+    "trust-signals": "Trust signals",
+    "trust-sentinels": "Trust sentinels",
     "starts-in-outage": "Capture starts inside the outage",
     "ends-in-outage": "Capture ends inside the outage",
 }

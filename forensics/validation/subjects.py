@@ -50,6 +50,7 @@ def joined(parts: Sequence[Subjects]) -> Subjects:
         ),
         pa.concat_tables([part.verdicts for part in parts]).combine_chunks(),
         tuple(note for part in parts for note in part.notes),
+        {number: held for part in parts for number, held in part.caches.items()},
     )
 
 

@@ -247,7 +247,7 @@ def test_the_time_brush_narrows_events_counts_and_the_chain(visit: Any) -> None:
     assert "lookups answered" in page.text_content("#brush-tally")
     assert sum(states.nth(at).is_visible() for at in range(3)) == 1
     page.click("#brush-clear")
-    page.wait_for_function("document.getElementById('brush-tally').textContent === ''")
+    page.locator("#brush-tally:empty").wait_for(state="attached")
     assert rows.count() == sum(rows.nth(at).is_visible() for at in range(rows.count()))
     assert all(states.nth(at).is_visible() for at in range(3))
     assert seen.noise == []
