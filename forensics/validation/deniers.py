@@ -22,6 +22,8 @@ TYPE_NXNAME: Final = 128
 
 _SHA1: Final = 1
 _SHA1_OCTETS: Final = 20
+_NSEC3_OCTETS: Final = 6
+"""An NSEC3 RDATA without salt and next name: its fixed fields and both lengths."""
 _OPT_OUT: Final = 1
 _NAME_OCTETS: Final = 255
 _LABEL_OCTETS: Final = 63
@@ -142,7 +144,9 @@ def _nsec(at: int, owner: Name, rdata: bytes) -> Nsec | None:
 
 
 def _nsec3(at: int, label: bytes, rdata: bytes) -> Nsec3 | None:
-    salt_end = 5 + rdata[4] if len(rdata) > 4 else 0
+    if len(rdata) < _NSEC3_OCTETS:
+        return None
+    salt_end = 5 + rdata[4]
     if (
         len(rdata) <= salt_end
         or rdata[0] != _SHA1

@@ -403,3 +403,14 @@ def test_the_hashes_of_one_proof_are_bounded():
     assert (proof.reason, proof.status) == ("limit-reached", Status.INDETERMINATE)
     proof = said(Case("", NAME_ERROR, "a.example.", "A", (), Status.BOGUS), records * 2)
     assert proof.reason == "limit-reached"
+
+
+@pytest.mark.parametrize("size", range(8))
+def test_records_too_short_for_their_fields_prove_nothing(size) -> None:
+    owner = b"\x20" + b"0" * 32 + b"\x02de\0"
+    for rdata in (bytes(size), bytes([1, 0, 0, 1, 0, 20, 1, 1])[:size], b"\xd2\x9c"[:size]):
+        for kind in (47, 50):
+            found = prove(
+                Claim.NAME_ERROR, b"\x01a\x02de\0", 1, b"\x02de\0", [Denier(owner, kind, rdata)]
+            )
+            assert not found.holds
