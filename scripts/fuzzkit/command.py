@@ -101,8 +101,11 @@ def _fuzz(target: Target, options: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGALRM, too_slow)
     # Whatever is compiled, or read from the cache, is so before the clock runs.
-    for seed in [*seeds, *(damaged(dice, seeds) for _ in range(WARMING))]:
-        target.run(seed, dice)
+    for data in [*seeds, *(damaged(dice, seeds) for _ in range(WARMING))]:
+        try:
+            target.run(data, dice)
+        except Exception:  # noqa: BLE001  as below
+            return _told(target, data, 0)
     began = time.monotonic()
     done = 0
     while (not executions or done < executions) and (
