@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from forensics.errors import InputError, NoInputError, UsageError
 from forensics.options import Options
-from forensics.output import distinct
+from forensics.output import distinct, size_of
 
 VIEWS: Final = ("published", "resolver")
 
@@ -56,13 +56,15 @@ def explain(
         UsageError: an option is wrong, or the question was never captured.
         NoInputError: not one capture could be read.
     """
+    from forensics.keyring import anchors as trust
+
     options.check()
     wanted, number = read_name(name), read_type(kind)
     if view not in VIEWS:
         raise UsageError(f"--view {view}: no such view; there are {', '.join(VIEWS)}")
     if view == "resolver" and not options.resolvers:
         raise UsageError("--view resolver needs the resolver's addresses: --resolver ADDRESS")
-    anchors = _anchors(options)
+    anchors = trust.chosen(options.trust_anchors)
     supplied = _supplied(options)
     with _tables(sources, options, progress) as (tables, errors):
         return Asker(tables, options, anchors, view, supplied).ask(wanted, number, at), errors
@@ -109,14 +111,6 @@ def read_instant(text: str) -> int:
     return whole + int(parts[2][:9].ljust(9, "9")) if parts else whole
 
 
-def _anchors(options: Options) -> list[Any]:
-    from forensics.keyring import anchors
-
-    if not options.trust_anchors:
-        return anchors.built_in()
-    return [anchor for path in options.trust_anchors for anchor in anchors.read(path)]
-
-
 def _supplied(options: Options) -> Any:
     from forensics.keyring import archive
 
@@ -137,7 +131,7 @@ def _tables(
     from forensics.ingest import ingest
 
     paths = distinct(sources)
-    total = sum(_size(path) for path in paths)
+    total = sum(size_of(path) for path in paths)
     done: dict[str, int] = {}
 
     def told(path: str, octets: int) -> None:
@@ -158,13 +152,6 @@ def _tables(
         if not result.captures:
             raise NoInputError(errors)
         yield Path(made), errors
-
-
-def _size(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except OSError:
-        return 0
 
 
 class Asker:

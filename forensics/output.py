@@ -87,3 +87,11 @@ def replacing_file(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def size_of(path: str) -> int:
+    """Octets of a file as stored; 0 where that is not known (standard input, say)."""
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0

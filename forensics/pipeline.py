@@ -15,7 +15,7 @@ from typing import Any
 
 from forensics.errors import InputError, NoInputError, UsageError
 from forensics.options import Options
-from forensics.output import MARK, check_apart, distinct, replacing
+from forensics.output import MARK, check_apart, distinct, replacing, size_of
 from forensics.vocabulary import NOT_READ
 
 __all__ = [
@@ -64,9 +64,12 @@ def analyze(
         NoInputError: not one input could be read.
     """
     from forensics.judging import report_of
+    from forensics.keyring import anchors as trust
+    from forensics.keyring import archive
 
     options.check()
-    anchors, supplied = _anchors(options), _supplied(options)
+    # Read before any work is done, so that a typing error is cheap.
+    anchors, supplied = trust.chosen(options.trust_anchors), archive.read(options.keys)
     key = _key(options)
     with replacing(Path(out)) as folder:
         outcome = _ingest(paths, folder / "tables", options, key, progress)
@@ -117,13 +120,15 @@ def report_dataset(
         UsageError: no dataset there, or `out` is a folder of something else.
     """
     from forensics.judging import report_of
+    from forensics.keyring import anchors as trust
+    from forensics.keyring import archive
 
     tables = Path(dataset) / "tables"
     if not (tables / "captures.parquet").is_file():
         raise UsageError(f"{dataset}: no dataset; make one with: dns-forensics ingest")
     check_apart(Path(dataset), Path(out))
     options.check()
-    anchors, supplied = _anchors(options), _supplied(options)
+    anchors, supplied = trust.chosen(options.trust_anchors), archive.read(options.keys)
     with replacing(Path(out)) as folder:
         (folder / "tables").mkdir(parents=True)
         outcome = Outcome(errors=_unreadable(Path(dataset)))
@@ -190,15 +195,6 @@ def _unreadable(dataset: Path) -> tuple[InputError, ...]:
         return ()
 
 
-def _anchors(options: Options) -> list[Any]:
-    """The trust anchors of a run, read before any work is done so that a typing error is cheap."""
-    from forensics.keyring import anchors
-
-    if not options.trust_anchors:
-        return anchors.built_in()
-    return [anchor for path in options.trust_anchors for anchor in anchors.read(path)]
-
-
 def _key(options: Options) -> bytes | None:
     """The key that clients are made anonymous by, read before any work is done."""
     if options.anonymize is None:
@@ -206,13 +202,6 @@ def _key(options: Options) -> bytes | None:
     from forensics.cryptopan import read_key
 
     return read_key(options.anonymize)
-
-
-def _supplied(options: Options) -> Any:
-    """The keys that the user supplied (schemas.KEYS), read before any work is done, too."""
-    from forensics.keyring import archive
-
-    return archive.read(options.keys)
 
 
 def _ingest(
@@ -225,7 +214,7 @@ def _ingest(
     from forensics.ingest import ingest
 
     paths = distinct(paths)
-    sizes = {path: _size(path) for path in paths}
+    sizes = {path: size_of(path) for path in paths}
     total = sum(sizes.values())
     done: dict[str, int] = {}
 
@@ -277,13 +266,6 @@ def _clock_offsets(options: Options, paths: Sequence[str]) -> dict[str, int]:
         if path not in paths:
             raise UsageError(f"--clock-offset {path}=...: no input has this name")
     return offsets
-
-
-def _size(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except OSError:
-        return 0
 
 
 def _prove(report: dict[str, Any], folder: Path, key: bytes | None) -> None:

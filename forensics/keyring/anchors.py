@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -66,6 +67,17 @@ def built_in(at: int | None = None) -> list[Anchor]:
         for tag, digest, start, end in _ROOT
     ]
     return [a for a in anchors if at is None or a.start <= at < a.end]
+
+
+def chosen(paths: Sequence[str | Path]) -> list[Anchor]:
+    """The trust anchors of a run: those of the files named, else the root's built-in ones.
+
+    Raises:
+        UsageError: as `read`.
+    """
+    if not paths:
+        return built_in()
+    return [anchor for path in paths for anchor in read(path)]
 
 
 def read(path: str | Path) -> list[Anchor]:
