@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +43,7 @@ from forensics.arguments import (
     options_of,
 )
 from forensics.errors import ForensicsError, UsageError
+from forensics.rehearsing import register
 from forensics.terminal import (
     bar,
     complain,
@@ -428,8 +430,6 @@ def listen(
     quiet: Quiet = False,
 ) -> None:
     """Record dnstap from name servers (Frame Streams) until stopped, into files that rotate."""
-    import time
-
     from forensics.record import record
 
     def begun() -> None:
@@ -452,6 +452,9 @@ def listen(
         typer.echo(f"{recording.frames:,} frames of {tally.connections:,} connections")
         for path in recording.files:
             typer.echo(path)
+
+
+register(app, time.time_ns)
 
 
 def _table(name: str, example: str, help_: str) -> None:

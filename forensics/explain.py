@@ -66,7 +66,7 @@ def explain(
         raise UsageError("--view resolver needs the resolver's addresses: --resolver ADDRESS")
     anchors = trust.chosen(options.trust_anchors)
     supplied = _supplied(options)
-    with _tables(sources, options, progress) as (tables, errors):
+    with tables_of(sources, options, progress) as (tables, errors):
         return Asker(tables, options, anchors, view, supplied).ask(wanted, number, at), errors
 
 
@@ -118,7 +118,7 @@ def _supplied(options: Options) -> Any:
 
 
 @contextmanager
-def _tables(
+def tables_of(
     sources: Sequence[str], options: Options, progress: Progress | None
 ) -> Iterator[tuple[Path, Errors]]:
     """Give the folder of tables of a dataset, or of captures read for it."""

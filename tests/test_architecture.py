@@ -19,6 +19,7 @@ STAGES = (
     "report",
     "archive",
     "explanation",
+    "rehearsal",
 )
 COMMON = {"schemas", "vocabulary", "errors", "limits", "knowledge", "wire"}
 TOP = {
@@ -40,6 +41,8 @@ TOP = {
     "ingest",
     "record",
     "explain",
+    "rehearse",
+    "rehearsing",
     "scope",
     "api",
     "__init__",
@@ -47,6 +50,8 @@ TOP = {
 ALLOWED = {stage: COMMON | {stage} for stage in STAGES} | {
     # The other end of the pipeline: it asks the tables with the rules of validation.
     "explanation": COMMON | {"explanation", "validation"},
+    # Likewise: it holds a zone file against the tables.
+    "rehearsal": COMMON | {"rehearsal", "validation"},
     "wire": {"wire", "limits", "errors", "vocabulary"},
     "schemas": set(),
     "vocabulary": set(),
