@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from forensics import __version__
+from forensics import __version__, watch_command
 from forensics.arguments import (
     Anchor,
     Anonymize,
@@ -455,6 +455,7 @@ def listen(
 
 
 register(app, time.time_ns)
+watch_command.register(app, time.time_ns)
 
 
 def _table(name: str, example: str, help_: str) -> None:

@@ -25,8 +25,13 @@ def report_of(
     options: Options,
     new_tables: Path | None = None,
     progress: Progress | None = None,
+    *,
+    in_brief: bool = False,
 ) -> tuple[dict[str, Any], tuple[InputError, ...]]:
     """From stored tables to the contents of report.json; writes checks and verdicts beside them.
+
+    With `in_brief`, what explains and costs much is left out: moduli of unpublished RSA keys, and
+    the chains of trust at the instants that matter.
 
     Returns:
         the report, and the resolvers' logs that could not be read.
@@ -100,6 +105,8 @@ def report_of(
     for name, table in (("checks", judgement.checks), ("verdicts", judgement.verdicts)):
         write_table(new_tables or tables, name, table)
     effort = _effort(tables, progress)
+    if in_brief:
+        effort.left = 0
     signals = trust_signals(
         Scope(None, options.start, options.end).transactions(
             iter_batches(tables, "transactions", list(COLUMNS))
@@ -140,7 +147,8 @@ def report_of(
         "sightings": sum(story.statuses.values()),
     }
     report = assemble(captures, losses, [*errors, *unread], counts, story, options)
-    add_instants(report, tables, options, anchors)
+    if not in_brief:
+        add_instants(report, tables, options, anchors)
     if held is not None:
         report["logs"] = held["logs"]
         agreement = report["agreement"]

@@ -40,6 +40,10 @@ TOP = {
     "output",
     "ingest",
     "record",
+    "watch",
+    "watch_command",
+    # It runs the whole pipeline at each look, and stands above it.
+    "watching",
     "explain",
     "rehearse",
     "rehearsing",

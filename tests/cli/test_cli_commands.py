@@ -21,6 +21,7 @@ COMMANDS = (
     "report",
     "ingest",
     "listen",
+    "watch",
     "verify",
     "extract",
     "explain",
