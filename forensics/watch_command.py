@@ -66,7 +66,7 @@ def register(app: typer.Typer, clock: Callable[[], int]) -> None:
             typer.Option(
                 "--hook",
                 metavar="COMMAND",
-                help="Run this, without a shell, for each notice: the notice on standard input, key "
+                help="Run this, without a shell, for each notice: it is on standard input, its key "
                 "facts in DNS_FORENSICS_EVENT, _ZONE and so on. Killed after 30 seconds.",
             ),
         ] = "",
@@ -76,7 +76,7 @@ def register(app: typer.Typer, clock: Callable[[], int]) -> None:
         silence: Annotated[
             str,
             typer.Option(
-                metavar="TIME", help="Tell when nothing has come for so long, such as 60s; '': never."
+                metavar="TIME", help="Tell when nothing came for so long, such as 60s."
             ),
         ] = "",
         expiry_hours: Annotated[
