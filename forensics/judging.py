@@ -48,6 +48,7 @@ def report_of(
     from forensics.testimony.trust import COLUMNS, trust_signals
     from forensics.timeline.evidence import Evidence
     from forensics.timeline.story import tell
+    from forensics.timeline.twins import twins
     from forensics.validation.exchanges import Streams
     from forensics.validation.horizon import horizons
     from forensics.validation.judge import judge
@@ -113,6 +114,7 @@ def report_of(
         ),
         dict(zip(captures["capture"].to_pylist(), captures["path"].to_pylist(), strict=True)),
     )
+    sights = twins(transactions, captures)
     story = tell(
         Evidence(
             captures=captures,
@@ -125,13 +127,13 @@ def report_of(
             checks=judgement.checks,
             verdicts=_of_one_view(judgement.verdicts),
             caches=subjects.caches if subjects else {},
-            transactions=transactions,
+            transactions=lambda: sights.once(transactions()),
             sightings=(
                 (lambda: chain(sightings(), subjects.sightings.to_batches()))
                 if subjects
                 else sightings
             ),
-            notes=[*notes(judgement.notes, places), *signals],
+            notes=[*notes(judgement.notes, places), *signals, *sights.findings()],
             weigh=weigh,
             effort=effort,
             horizons=horizons,
@@ -143,6 +145,7 @@ def report_of(
         (new_tables or tables).joinpath(RECOVERED).write_text(kept + "\n", encoding="ascii")
     counts = {
         **pairings(transactions()),
+        **({"seen_twice": len(sights.again)} if len(sights.again) else {}),
         "signatures": signatures.num_rows,
         "sightings": sum(story.statuses.values()),
     }

@@ -22,6 +22,7 @@ ORDER: Final = (
     "one-direction",
     "sensor-clock",
     "sensors",
+    "seen-twice",
     "duplicates",
     "starts-in-outage",
     "ends-in-outage",
