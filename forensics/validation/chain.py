@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from forensics.knowledge import NOTHING, DelegationSigner, ZoneKeys
 from forensics.limits import CHAIN_DEPTH
 from forensics.validation.nearby import (
+    UNPROVEN,
     Event,
     Possible,
     Run,
@@ -121,16 +122,16 @@ class Chain:
         cuts = set(starts(above))
         cuts.update(a for anchor in own_anchors for a in (anchor.start, anchor.end))
         cuts.update(self.trust.policy.retired.values())
-        ttl = 0
+        ttls = [0, 0]
         plain = self._is_plain(zone, delegation_events)
-        for track in () if plain else (published, delegated):
+        for which, track in enumerate(() if plain else (published, delegated)):
             for row in rows_of(track):
                 cuts.update((row[0], row[1] + 1, row[0] - row[2], row[1] + row[2] + 1))
-                ttl = max(ttl, row[2])
+                ttls[which] = max(ttls[which], row[2])
         for carrier in (*self.trust.over_keys.get(zone, ()), *carriers):
             cuts.update((carrier.start, carrier.end))
             for _, first, last in () if plain else carrier.seen:
-                cuts.update((first, last + 1, first - ttl, last + ttl + 1))
+                cuts.update((first, last + 1, *(last + ttl + 1 for ttl in ttls)))
         cuts = {cut for cut in cuts if self.trust.low < cut <= self.trust.high}
         if not self._spend(
             zone, (len(cuts) + 1) * (len(published) + len(delegated) + 2 * seen + 1)
@@ -145,7 +146,7 @@ class Chain:
             rows_of(published),
             rows_of(delegated),
             delegation_events,
-            ttl,
+            *ttls,
         )
         return self._limited(known, evaluate(cuts, self.trust.low, self.trust.high, instant.link))
 
@@ -180,7 +181,10 @@ class Chain:
 
 @dataclass
 class _Instant:
-    """One zone at one place: what `Chain._link` needs at each instant."""
+    """One zone at one place: what `Chain._link` needs at each instant.
+
+    A DNSKEY RRset that was seen bad is so within its own TTL, whatever that of the DS.
+    """
 
     trust: Trust
     known: ZoneKeys
@@ -190,7 +194,8 @@ class _Instant:
     published: list[Run]
     delegated: list[Run]
     delegation_events: list[Event]
-    ttl: int
+    key_ttl: int
+    delegation_ttl: int
 
     def link(self, t: int) -> Link:
         """Judge one instant: the highest broken link first."""
@@ -207,7 +212,9 @@ class _Instant:
             upper = at(self.above, t)
             if upper.kind in {"broken", "insecure", "limit"}:
                 return upper
-            bad = outcome(self.delegation_events, t, self.ttl)
+            bad = outcome(self.delegation_events, t, self.delegation_ttl)
+            if bad is not None and bad.reason == UNPROVEN:
+                return OPEN
             if bad is not None and bad.reason:
                 return Link("broken", bad.reason, False, bad.zone)
             items = possible(self.delegated, t, single=False)
@@ -247,7 +254,9 @@ class _Instant:
                 reason = "algorithm-incomplete"
             return Link("broken", reason, weak, zone)
         signing = trust.matching(zone, usable, self.known.key_sets)
-        shown = outcome(trust.key_events(zone, self.place, signing), t, self.ttl)
+        shown = outcome(trust.key_events(zone, self.place, signing), t, self.key_ttl)
+        if shown is not None and shown.reason == UNPROVEN:
+            return OPEN
         if shown is not None and shown.reason:
             return Link("broken", shown.reason, False, zone)
         if not self._is_secure(t, upper, anchored, held):

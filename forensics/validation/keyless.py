@@ -29,6 +29,10 @@ AROUND: Final = 30 * SECOND
 EFFORT: Final = 3
 """Attempts that an effort must hold: one lost packet is no outage."""
 
+LOSSY: Final = 50
+"""With one response in so many whose query was not recorded, the recorder loses packets: silence is
+then its own."""
+
 _FAILURES: Final = {
     1: "format error",
     SERVFAIL: "SERVFAIL",
@@ -108,10 +112,20 @@ class _Found:
     absences: list[Absence] = field(default_factory=list)
     attempts: dict[tuple[str, str], list[Attempt]] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)
+    fetching: set[str] = field(default_factory=set)
+    responses: int = 0
+    strays: int = 0
     held: int = 0
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether the recorder lost packets: so many responses lack their query."""
+        return self.strays * LOSSY > self.responses
 
     def add(self, attempt: Attempt) -> None:
         """Take an attempt; of several in a row that succeeded only the last is kept."""
+        if attempt.outcome != _SILENCE:
+            self.fetching.add(attempt.client)
         own = self.attempts.setdefault((attempt.zone, attempt.client), [])
         if own and not attempt.outcome and not own[-1].outcome:
             own[-1] = attempt
@@ -260,6 +274,9 @@ def _gather(
     if not batch.num_rows:
         return
     answered = pc.is_valid(batch.column("response_frame"))
+    found.responses += pc.sum(answered).as_py()
+    lost = pc.and_(answered, pc.is_null(batch.column("query_frame")))
+    found.strays += pc.sum(lost).as_py()
     heard = pc.unique(batch.column("server").filter(answered).cast(pa.string())).to_pylist()
     found.heard.update(heard)
     kind = batch.column("qtype")
@@ -339,7 +356,7 @@ def _efforts(found: _Found) -> list[list[Attempt]]:
                 and following.time - run[-1].time <= AROUND
             ):
                 continue  # it got them at last, soon after: a retry, not an outage
-            failed = _certain(run, found.heard)
+            failed = _certain(run, found)
             near = {
                 a.server
                 for a in attempts
@@ -350,18 +367,20 @@ def _efforts(found: _Found) -> list[list[Attempt]]:
     return efforts
 
 
-def _certain(run: list[Attempt], heard: set[str]) -> list[Attempt]:
+def _certain(run: list[Attempt], found: _Found) -> list[Attempt]:
     """Leave out what may have succeeded out of our sight, or failed only in it.
 
     A truncated answer is followed by a query over TCP, which the capture may not hold: where it
     does, that one counts instead. Silence counts only of servers heard at another time, and only
-    where a resolver meets it: who watches servers asks on and on, and recorders lose packets.
+    where a resolver meets it that some answer to a key query was seen to reach: who watches servers
+    asks on and on, recorders lose packets, and those that lose fragments lose just such answers.
     """
     over_tcp = {(a.server) for a in run if a.transport == "tcp"}
+    sure = run[0].client in found.fetching and not found.is_lossy
     return [
         a
         for a in run
-        if (a.outcome != _SILENCE or (a.server in heard and a.is_resolver))
+        if (a.outcome != _SILENCE or (a.server in found.heard and a.is_resolver and sure))
         and not (a.outcome == _TRUNCATED and a.server in over_tcp)
     ]
 

@@ -113,7 +113,9 @@ def outcome(events: list[Event], t: int, ttl: int) -> Event | None:
     """Return what the sightings around t prove: a good event, a bad one, or None.
 
     Bad is proven where a server shows it at t; else by bad sightings on both sides; else by one
-    side alone: before t within the TTL, never after it, for what is bad may be new.
+    side alone: before t within the TTL, never after it, for what is bad may be new. Between a good
+    one and a bad one nobody knows on which side of the change t lies, nor before the first bad one
+    or long after the last: an event that is `UNPROVEN`.
     """
     covering = [e for e in events if e.first <= t <= e.last]
     if covering:
@@ -124,15 +126,18 @@ def outcome(events: list[Event], t: int, ttl: int) -> Event | None:
     before = _best([e for e in events if e.last == latest])
     after = _best([e for e in events if e.first == soonest])
     sides = [side for side in (before, after) if side is not None]
-    if any(not side.reason for side in sides):
-        return next(side for side in sides if not side.reason)
+    good = [side for side in sides if not side.reason]
+    if good and len(good) < len(sides):
+        return good[0]._replace(reason=UNPROVEN)
+    if good:
+        return good[0]
     if any(side.reason == UNPROVEN for side in sides):
         return None
-    if len(sides) == 2:
+    if not sides:
+        return None
+    if before is not None and latest is not None and (after is not None or t - latest <= ttl):
         return before
-    if before is not None and latest is not None and t - latest <= ttl:
-        return before
-    return None
+    return sides[0]._replace(reason=UNPROVEN)
 
 
 def _best(events: list[Event]) -> Event | None:

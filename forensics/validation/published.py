@@ -275,7 +275,8 @@ class Publication:
             distances.append((t - before.last, before))
         if after is not None:
             distances.append((after.first - t, after))
-        if {side.code for distance, side in distances if distance <= BURST} == {LACK}:
+        near = {side.code for distance, side in distances if distance <= BURST}
+        if near == {LACK} and not self._is_limbo(t, before, after):
             # The key set of the same burst of exchanges lacks it.
             return Window(-BURST, BURST, proves=True, moves=True)
         best = max((side.code for _, side in distances), default=LACK)
@@ -288,6 +289,20 @@ class Publication:
         elif best != LACK:
             return self._shown(best, t, weak=any(side.code != best for _, side in distances))
         return Window(ALWAYS, FOREVER, proves=False)
+
+    def _is_limbo(self, t: int, before: Segment | None, after: Segment | None) -> bool:
+        """Whether the key may have come or gone between the sightings around t.
+
+        So it may where the place shows it on the other side, and where the next key set that any
+        place shows holds it: a zone that is loaded anew gets its keys and signatures at once.
+        """
+        if before is not None and after is not None:
+            return before.code != after.code
+        if after is not None:
+            return False
+        later = [s for own in self.segments.values() for s in own if s.last > t]
+        soonest = min((max(s.first, t) for s in later), default=None)
+        return any(s.code == HOLD for s in later if max(s.first, t) == soonest)
 
     def _asked(
         self, place: int, own: list[Segment], window: Window, low: int, high: int

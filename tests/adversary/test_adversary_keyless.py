@@ -152,3 +152,26 @@ def test_one_server_out_of_two_is_no_outage(analysed) -> None:
 def test_a_retry_that_succeeds_is_no_outage(analysed) -> None:
     world = healthy(1)
     assert analysed(world, failing(world, "silence", repair=True))["incidents"] == []
+
+
+def test_silence_of_a_recorder_that_holds_no_key_response_at_all_accuses_nobody(analysed) -> None:
+    """Key sets are the largest responses: who loses fragments loses them all."""
+    world = healthy(1)
+    left = [
+        packet
+        for packet in failing(world, "silence")
+        if not (is_response(packet) and asked_type(packet) == KEY)
+    ]
+    assert analysed(world, left)["incidents"] == []
+
+
+def test_silence_of_a_recorder_that_loses_packets_accuses_nobody(analysed) -> None:
+    world = healthy(1)
+    left, others = [], 0
+    for packet in failing(world, "silence"):
+        if not is_response(packet) and asked_type(packet) != KEY:
+            others += 1
+            if others % 10 == 0:
+                continue
+        left.append(packet)
+    assert analysed(world, left)["incidents"] == []

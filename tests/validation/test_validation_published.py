@@ -291,3 +291,30 @@ def test_a_key_without_the_zone_bit_signs_nothing() -> None:
     world.serve(ZONE, [KSK, host], 0, 100)
     signature = world.see(world.sign(host), 50)
     assert said(world.judge(), signature, 50) == ("bogus", "zone-key-bit-unset")
+
+
+def test_a_key_that_came_within_a_burst_of_the_old_set_accuses_nobody() -> None:
+    """A zone that is loaded anew gets its keys and the signatures they make at once."""
+    world = World()
+    world.serve(ZONE, [KSK, OLD], 48)
+    world.serve(ZONE, [KSK, OLD, NEW], 60)
+    signature = world.see(world.sign(NEW), 51)
+    assert said(world.judge(), signature, 51) == VALID
+    elsewhere = World()
+    elsewhere.serve(ZONE, [KSK, OLD], 48)
+    elsewhere.serve(ZONE, [KSK, OLD, NEW], 60, place=1)
+    signature = elsewhere.see(elsewhere.sign(NEW), 51)
+    assert said(elsewhere.judge(), signature, 51) != MISSING
+    lacking = World()
+    lacking.serve(ZONE, [KSK, OLD], 48)
+    lacking.serve(ZONE, [KSK, OLD], 60, place=1)
+    signature = lacking.see(lacking.sign(NEW), 51)
+    assert said(lacking.judge(), signature, 51) == MISSING
+
+
+def test_a_key_withdrawn_within_a_burst_of_the_new_set_accuses_nobody() -> None:
+    world = World()
+    world.serve(ZONE, [KSK, OLD, NEW], 40)
+    world.serve(ZONE, [KSK, NEW], 53)
+    signature = world.see(world.sign(OLD), 50)
+    assert said(world.judge(), signature, 50) == VALID
