@@ -323,6 +323,7 @@ def _strata(begun: Draft, places: Places, paths: dict[int, str]) -> list[dict[st
             "first_bad": seen(stratum.first_bad),
             "last_bad": seen(stratum.last_bad),
             "first_good": seen(stratum.first_good),
+            **({"recovered_by": "other records"} if stratum.is_inferred else {}),
         }
         for stratum in begun.strata[: limits.STRATA_LISTED]
     ]

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import vocabulary
-from forensics.timeline import amid
+from forensics.timeline import amid, recovered
 from forensics.timeline.columns import coded, integers
 from forensics.timeline.evidence import Catalog, Evidence, Judge, Places
 from forensics.timeline.judged import judged
@@ -36,22 +36,9 @@ from forensics.timeline.kernels import (
     resolve,
 )
 from forensics.timeline.moments import FAR, Moment
-from forensics.timeline.strata import Case, Cell, assign, rows_of_cases
-from forensics.vocabulary import Status
+from forensics.timeline.strata import LINKS, Case, Cell, assign, chained, rows_of_cases
 
 EXPIRED: Final = vocabulary.REASON_CODE["signature-expired"]
-
-LINKS: Final = frozenset(
-    vocabulary.REASON_CODE[code]
-    for code in (
-        "ds-mismatch",
-        "dnskey-absent",
-        "dnskey-unsigned-by-ds-key",
-        "algorithm-incomplete",
-    )
-)
-"""Reasons that lie between the DS and the DNSKEY RRset: only a chain that stands clears them."""
-
 
 @dataclass(slots=True)
 class Stratum:
@@ -66,6 +53,7 @@ class Stratum:
         state, next_state: SOA serial under which the first and last bad stood, 0: not known.
         divide, next_divide: instants before which, from which on, a good sighting shows another
             state where its response shows no serial.
+        is_inferred: `first_good` shows other records, which prove the end (`recovered`).
     """
 
     place: int
@@ -83,6 +71,7 @@ class Stratum:
     next_state: int = 0
     divide: int = 0
     next_divide: int = 0
+    is_inferred: bool = False
 
 
 Span = tuple[int, int, int]
@@ -181,7 +170,7 @@ def bracket(
         return found
     owner = assign(cases, catalog)
     lookup = _Lookup(flat)
-    chained = _chained(evidence, catalog, cases)
+    proven = chained(evidence, catalog, cases)
     suspects = _suspects(evidence, catalog, {case.episode.zone for case in cases})
     reasons = {
         spell.first.signature: spell.reason for case in cases for spell in case.episode.spells
@@ -198,12 +187,10 @@ def bracket(
     after = before.copy()
     within = amid.spans(cases, found)
     for rows in judged(evidence, judge, catalog, places, asked):
-        at, case, outcome = rows_of_cases(rows, cases, owner, judge, catalog)
+        at, case, outcome = rows_of_cases(rows, cases, owner, judge, catalog, proven)
         amid.count(cases, within, rows, at, case, outcome, catalog)
         at = at[outcome == GOOD]
         signature = rows.signature[at]
-        proves = (rows.status[at] == Status.SECURE) | ~chained[catalog.signer[signature]]
-        at, signature = at[proves], signature[proves]
         stratum = lookup.find(
             rows.place[at],
             rows.side[at],
@@ -221,6 +208,8 @@ def bracket(
     for number, one in enumerate(flat):
         one.last_good = last_good(one, _moments(before[number]))
         one.first_good = first_good(one, _moments(after[number]))
+    for case, held in zip(cases, found, strict=True):
+        recovered.close(held, linked=all(spell.reason in LINKS for spell in case.episode.spells))
     return found
 
 
@@ -240,29 +229,6 @@ def _frame(stratum: Stratum, catalog: Catalog, *, expired: bool) -> list[list[in
             -1 if expired else 0, stratum.next_state, stratum.next_divide, 0,
         ],
     ]  # fmt: skip
-
-
-def _chained(evidence: Evidence, catalog: Catalog, cases: list[Case]) -> NDArray[np.bool_]:
-    """Tell for which signers a good answer must be secure to prove anything.
-
-    Where the link to the parent broke, `valid` (right under a key published then, the chain above
-    not known) is what stands between the last sighting of the old DS and the first of the new one:
-    it may be either side of the change. Signers that were never secure keep what they have.
-    """
-    signers = {
-        catalog.signer[spell.first.signature]
-        for case in cases
-        for spell in case.episode.spells
-        if spell.reason in LINKS
-    }
-    found = np.zeros(len(catalog.signers), dtype=bool)
-    status = coded(evidence.verdicts["status"])
-    secure = np.array([value == "secure" for value in status.values.to_pylist()], dtype=bool)
-    rows = status.lookup(secure, absent=False).astype(bool)
-    ever = np.unique(catalog.signer[integers(evidence.verdicts["signature"])[rows]])
-    chosen = np.intersect1d(ever, np.array(sorted(signers), dtype=np.int64))
-    found[chosen[chosen >= 0]] = True
-    return found
 
 
 def _suspects(evidence: Evidence, catalog: Catalog, zones: set[str]) -> NDArray[np.bool_]:

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics import limits
+from forensics import limits, vocabulary
+from forensics.timeline.columns import coded, integers
 from forensics.timeline.evidence import Catalog, Evidence, Judge, Places
 from forensics.timeline.judged import Judged, judged
 from forensics.timeline.kernels import (
@@ -30,8 +31,20 @@ from forensics.timeline.kernels import (
 from forensics.timeline.moments import Moment
 from forensics.timeline.series import bin_numbers
 from forensics.timeline.survey import Episode
+from forensics.vocabulary import Status
 
 START_CELLS: Final = 2**8
+
+LINKS: Final = frozenset(
+    vocabulary.REASON_CODE[code]
+    for code in (
+        "ds-mismatch",
+        "dnskey-absent",
+        "dnskey-unsigned-by-ds-key",
+        "algorithm-incomplete",
+    )
+)
+"""Reasons that lie between the DS and the DNSKEY RRset: only a chain that stands clears them."""
 
 
 class Cells:
@@ -177,14 +190,42 @@ def assign(cases: list[Case], catalog: Catalog) -> NDArray[np.int64]:
     return owner
 
 
+def chained(evidence: Evidence, catalog: Catalog, cases: list[Case]) -> NDArray[np.bool_]:
+    """Tell for which signers a good answer must be secure to prove anything.
+
+    Where the link to the parent broke, `valid` (right under a key published then, the chain above
+    not known) is what stands between the last sighting of the old DS and the first of the new one:
+    it may be either side of the change. Signers that were never secure keep what they have.
+    """
+    signers = {
+        catalog.signer[spell.first.signature]
+        for case in cases
+        for spell in case.episode.spells
+        if spell.reason in LINKS
+    }
+    found = np.zeros(len(catalog.signers), dtype=bool)
+    status = coded(evidence.verdicts["status"])
+    secure = np.array([value == "secure" for value in status.values.to_pylist()], dtype=bool)
+    rows = status.lookup(secure, absent=False).astype(bool)
+    ever = np.unique(catalog.signer[integers(evidence.verdicts["signature"])[rows]])
+    chosen = np.intersect1d(ever, np.array(sorted(signers), dtype=np.int64))
+    found[chosen[chosen >= 0]] = True
+    return found
+
+
 def rows_of_cases(
-    rows: Judged, cases: list[Case], owner: NDArray[np.int64], judge: Judge, catalog: Catalog
+    rows: Judged,
+    cases: list[Case],
+    owner: NDArray[np.int64],
+    judge: Judge,
+    catalog: Catalog,
+    proven: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
     """Choose the rows that a rank of cases is about.
 
     Returns:
         at: int64 (K), the rows. case: int64 (K), their case. outcome: uint8 (K), BAD only where
-        the broken link is the case's own zone.
+        the broken link is the case's own zone, GOOD of signers that are `chained` only if secure.
     """
     case = owner[catalog.signer[rows.signature]]
     low = np.array([held.episode.low for held in cases], dtype=np.int64)
@@ -197,6 +238,8 @@ def rows_of_cases(
     at, case = at[inside], case[inside]
     outcome = rows.outcome[at].copy()
     outcome[(outcome == BAD) & (rows.zone[at] != zone[case])] = NEITHER
+    unproven = proven[catalog.signer[rows.signature[at]]] & (rows.status[at] != Status.SECURE)
+    outcome[(outcome == GOOD) & unproven] = NEITHER
     return at, case, outcome
 
 
@@ -226,8 +269,9 @@ def count(
     groups, group_of = _groups(catalog)
     cells, bins, below = Cells(), Cells(), Cells()
     zone_case = _zone_cases(cases, judge)
+    proven = chained(evidence, catalog, cases)
     for rows in judged(evidence, judge, catalog, places, asked):
-        at, case, outcome = rows_of_cases(rows, cases, owner, judge, catalog)
+        at, case, outcome = rows_of_cases(rows, cases, owner, judge, catalog, proven)
         moments = (rows.time[at], rows.where[at], rows.signature[at])
         place = rows.place[at] << 1 | rows.side[at]
         key = (place, group_of[rows.signature[at]], rows.serial[at])
