@@ -17,6 +17,7 @@ from labkit.namespace import inside, network_namespace
 from labkit.places import all_addresses as small_addresses
 from labkit.play import record as record_plan
 from labkit.scoring.inputs import KINDS
+from labkit.scoring.mutations import print_outcomes
 from labkit.scoring.run import print_rows
 from labkit.session import record
 from labkit.topology import all_addresses
@@ -40,6 +41,9 @@ def main() -> int:
     scorer.add_argument("names", nargs="*", metavar="NAME", help="default: every recording")
     scorer.add_argument("--kind", action="append", choices=KINDS, help="default: every input")
     scorer.add_argument("--write", action="store_true", help="write captures/SCORE.md")
+    mutator = commands.add_parser("mutate", help="score recordings with packets missing")
+    mutator.add_argument("names", nargs="*", metavar="NAME", help="default: every recording")
+    mutator.add_argument("--write", action="store_true", help="write captures/MUTATIONS.md")
     play = commands.add_parser("play", help="the part of `record` inside the namespace")
     play.add_argument("name", choices=names)
     play.add_argument("work", type=Path)
@@ -52,6 +56,8 @@ def main() -> int:
         return 0
     if arguments.command == "score":
         return print_rows(arguments.names, arguments.kind or [], write=arguments.write)
+    if arguments.command == "mutate":
+        return print_outcomes(arguments.names, write=arguments.write)
     if arguments.command == "record":
         return _record(arguments.name, arguments.out, arguments.keep)
     for incident in INCIDENTS:

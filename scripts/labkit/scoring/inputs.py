@@ -67,11 +67,12 @@ class Recorded:
 
         target = scratch / f"{self.name}-{kind}.pcap"
         wanted = client_side if kind == "client" else upstream_side
-        target.write_bytes(b"".join(_selected(_decompressed(pcap), wanted)))
+        target.write_bytes(b"".join(_selected(decompressed(pcap), wanted)))
         return target
 
 
-def _decompressed(path: Path) -> bytes:
+def decompressed(path: Path) -> bytes:
+    """Return the octets of a file compressed with zstd."""
     with path.open("rb") as stream:
         return zstandard.ZstdDecompressor().stream_reader(stream).read()
 
