@@ -125,6 +125,7 @@ FINDINGS: Final = {
     "one-direction": "One direction only",
     "duplicates": "Duplicate packets",
     "sensors": "Seen by two sensors",
+    "seen-twice": "Seen from two vantages",
     "sensor-clock": "A sensor's clock",
     "trust-signals": "Trust signals",
     "trust-sentinels": "Trust sentinels",
