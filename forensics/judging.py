@@ -44,6 +44,7 @@ def report_of(
     from forensics.instants import add_instants
     from forensics.keyring import view
     from forensics.scope import Scope
+    from forensics.testimony.forgeries import forgeries, holding
     from forensics.testimony.responses import weigh
     from forensics.testimony.trust import COLUMNS, trust_signals
     from forensics.timeline.evidence import Evidence
@@ -108,11 +109,14 @@ def report_of(
     effort = _effort(tables, progress)
     if in_brief:
         effort.left = 0
+    paths = dict(zip(captures["capture"].to_pylist(), captures["path"].to_pylist(), strict=True))
+    holds = holding(sightings, _of_one_view(judgement.verdicts), disputed)
+    forged = forgeries(transactions, disputed, holds, paths)
     signals = trust_signals(
         Scope(None, options.start, options.end).transactions(
             iter_batches(tables, "transactions", list(COLUMNS))
         ),
-        dict(zip(captures["capture"].to_pylist(), captures["path"].to_pylist(), strict=True)),
+        paths,
     )
     sights = twins(transactions, captures)
     story = tell(
@@ -133,7 +137,7 @@ def report_of(
                 if subjects
                 else sightings
             ),
-            notes=[*notes(judgement.notes, places), *signals, *sights.findings()],
+            notes=[*notes(judgement.notes, places), *signals, *forged, *sights.findings()],
             weigh=weigh,
             effort=effort,
             horizons=horizons,

@@ -126,6 +126,7 @@ FINDINGS: Final = {
     "duplicates": "Duplicate packets",
     "sensors": "Seen by two sensors",
     "seen-twice": "Seen from two vantages",
+    "forgery": "Forged responses",
     "sensor-clock": "A sensor's clock",
     "trust-signals": "Trust signals",
     "trust-sentinels": "Trust sentinels",

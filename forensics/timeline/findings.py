@@ -27,6 +27,7 @@ ORDER: Final = (
     "starts-in-outage",
     "ends-in-outage",
     "resolver-local",
+    "forgery",
     "near-miss",
     "losses",
     "not-read",

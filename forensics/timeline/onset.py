@@ -208,8 +208,9 @@ def bracket(
     for number, one in enumerate(flat):
         one.last_good = last_good(one, _moments(before[number]))
         one.first_good = first_good(one, _moments(after[number]))
-    for case, held in zip(cases, found, strict=True):
-        recovered.close(held, linked=all(spell.reason in LINKS for spell in case.episode.spells))
+    for one_case, held in zip(cases, found, strict=True):
+        linked = all(spell.reason in LINKS for spell in one_case.episode.spells)
+        recovered.close(held, linked=linked)
     return found
 
 

@@ -189,7 +189,8 @@ class _Sights:
                     capture, who, answered)  # fmt: skip
             found.append(tuple(column[mine] for column in rows))
         if not found:
-            return cls(np.zeros(0, np.uint64), *([_NONE] * 5), np.zeros(0, bool))
+            none = np.zeros(0, np.uint64)
+            return cls(none, _NONE, _NONE, _NONE, _NONE, _NONE, np.zeros(0, np.bool_))
         return cls(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
 

@@ -127,7 +127,7 @@ def outcome(events: list[Event], t: int, ttl: int) -> Event | None:
     after = _best([e for e in events if e.first == soonest])
     sides = [side for side in (before, after) if side is not None]
     good = [side for side in sides if not side.reason]
-    if good and len(good) < len(sides):
+    if good and any(side.reason not in {"", UNPROVEN} for side in sides):
         return good[0]._replace(reason=UNPROVEN)
     if good:
         return good[0]
