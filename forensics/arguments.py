@@ -87,6 +87,14 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write the repo
 Figures = Annotated[
     bool, typer.Option(help="Draw the figures of report.md (the page has its own).")
 ]
+Csv = Annotated[
+    bool,
+    typer.Option(
+        "--csv",
+        help="Write each table as CSV beside its Parquet file, safe for spreadsheets. Not unless "
+        "asked: of a long capture they take more room and time than all the rest.",
+    ),
+]
 Timezone = Annotated[
     str | None,
     typer.Option(
@@ -118,6 +126,15 @@ LogTimezone = Annotated[
         "--log-timezone",
         metavar="NAME",
         help="Time zone of log lines that name none, such as Europe/Berlin; unless given: UTC.",
+    ),
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        "--baseline",
+        metavar="REPORT",
+        help="Hold the report against a former one (its folder or report.json): before and after, "
+        "two resolvers, two sites.",
     ),
 ]
 AsJson = Annotated[
@@ -194,6 +211,7 @@ def options_of(
     resolver_log: Iterable[Path] | None = None,
     log_timezone: str | None = None,
     clock_offset: Iterable[str] | None = None,
+    baseline: Path | None = None,
 ) -> Options:
     """Join the options of a command, named as its parameters are, to the pipeline's.
 
@@ -215,6 +233,7 @@ def options_of(
         resolver_logs=_texts(resolver_log),
         log_timezone=log_timezone,
         clock_offsets=tuple(_offset(text) for text in clock_offset or ()),
+        baseline=str(baseline) if baseline else None,
     )
     options.check()
     return options

@@ -19,8 +19,10 @@ from forensics.arguments import (
     Anchor,
     Anonymize,
     AsJson,
+    Baseline,
     Captures,
     ClockOffset,
+    Csv,
     ExitCode,
     Figures,
     Format,
@@ -101,7 +103,9 @@ def analyze(
     log_timezone: LogTimezone = None,
     clock_offset: ClockOffset = None,
     anonymize: Anonymize = None,
+    baseline: Baseline = None,
     figures: Figures = True,
+    csv: Csv = False,
     as_json: AsJson = False,
     strict: Strict = False,
     exit_code: ExitCode = False,
@@ -115,6 +119,7 @@ def analyze(
         server=server,
         resolver=resolver,
         anonymize=anonymize,
+        baseline=baseline,
         trust_anchor=trust_anchor,
         keys=keys,
         from_=from_,
@@ -128,7 +133,7 @@ def analyze(
     )
     say_if_compiling(quiet)
     with bar(quiet) as progress:
-        outcome = run(captures, out, options, figures=figures, progress=progress)
+        outcome = run(captures, out, options, figures=figures, csv=csv, progress=progress)
     _finish(outcome, out, strict=strict, exit_code=exit_code, quiet=quiet, as_json=as_json)
 
 
@@ -146,7 +151,9 @@ def report(
     timezone: Timezone = None,
     resolver_log: ResolverLog = None,
     log_timezone: LogTimezone = None,
+    baseline: Baseline = None,
     figures: Figures = True,
+    csv: Csv = False,
     as_json: AsJson = False,
     strict: Strict = False,
     exit_code: ExitCode = False,
@@ -165,9 +172,10 @@ def report(
         timezone=timezone,
         resolver_log=resolver_log,
         log_timezone=log_timezone,
+        baseline=baseline,
     )
     say_if_compiling(quiet)
-    outcome = report_dataset(dataset, out, options, figures=figures)
+    outcome = report_dataset(dataset, out, options, figures=figures, csv=csv)
     _finish(outcome, out, strict=strict, exit_code=exit_code, quiet=quiet, as_json=as_json)
 
 
@@ -188,6 +196,24 @@ def _finish(
         raise typer.Exit(EXIT_INCIDENTS)
     if strict and outcome.damaged:
         raise typer.Exit(EXIT_DAMAGED)
+
+
+@app.command(epilog="Example: dns-forensics compare before after")
+def compare(
+    before: Annotated[Path, typer.Argument(help="The baseline: a report's folder or report.json.")],
+    after: Annotated[Path, typer.Argument(help="The report that is held against it.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what differs between two reports: before and after, two resolvers, two sites."""
+    from forensics.report.comparison import compare as held_against
+    from forensics.report.comparison import read_report, render_comparison
+    from forensics.report.json import text_of
+
+    baseline, digest = read_report(before, "compare")
+    report, _ = read_report(after, "compare")
+    told = held_against(report, baseline, str(before), digest)
+    typer.echo(text_of(told) if as_json else render_comparison(told), nl=not as_json)
 
 
 @app.command(epilog="Example: dns-forensics ingest day1.pcap.zst day2.pcap.zst --dataset archive")
@@ -329,7 +355,7 @@ def explain_question(
     ],
     name: Annotated[str, typer.Argument(help="The name that was asked for.")],
     kind: Annotated[
-        str, typer.Argument(metavar="[TYPE]", help="The type that was asked for.")
+        str, typer.Argument(metavar="TYPE", help="The type that was asked for.")
     ] = "A",
     *,
     at: Annotated[
@@ -472,11 +498,12 @@ def _table(name: str, example: str, help_: str) -> None:
         from_: From = None,
         to: To = None,
         zone: Zone = None,
+        quiet: Quiet = False,
     ) -> None:
         options = options_of(
             port=port, server=server, resolver=resolver, from_=from_, to=to, zone=zone
         )
-        _print_table(sources, name, options, form, output)
+        _print_table(sources, name, options, form, output, quiet=quiet)
 
     app.command(name, help=help_, epilog=f"Example: dns-forensics {name} {example}")(command)
 
@@ -499,7 +526,13 @@ _table(
 
 
 def _print_table(
-    sources: list[str], name: str, options: Options, form: str | None, output: Path | None
+    sources: list[str],
+    name: str,
+    options: Options,
+    form: str | None,
+    output: Path | None,
+    *,
+    quiet: bool,
 ) -> None:
     """Write a table in the format that was asked for, to a file or to standard output."""
     from forensics.browse import opened
@@ -513,7 +546,7 @@ def _print_table(
         raise UsageError(f"--format {form}: no such format; there are {', '.join(FORMATS)}")
     if form == "parquet" and output is None:
         raise UsageError("--format parquet needs a file: -o FILE.parquet")
-    say_if_compiling(quiet=False)
+    say_if_compiling(quiet)
     with opened(sources, name, options) as rows:
         report_errors(rows.errors)
         if form == "parquet" and output is not None:

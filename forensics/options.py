@@ -28,6 +28,7 @@ class Options:
         resolver_logs: log files of resolvers (Unbound, BIND, PowerDNS Recursor, Knot Resolver).
         log_timezone: IANA name of the zone of log lines that name none; None: UTC.
         clock_offsets: path of a capture, and the ns to add to its times.
+        baseline: a former report, its folder or report.json, that this one is held against.
         anonymize: file of the key by which clients' addresses are replaced; None: they stay.
     """
 
@@ -45,6 +46,7 @@ class Options:
     resolver_logs: tuple[str, ...] = ()
     log_timezone: str | None = None
     clock_offsets: tuple[tuple[str, int], ...] = ()
+    baseline: str | None = None
 
     def told(self) -> dict[str, Any]:
         """Give the options as report.json and the manifest state them."""
@@ -62,6 +64,7 @@ class Options:
             **({"keys": list(self.keys)} if self.keys else {}),
             **({"timezone": self.timezone} if self.timezone else {}),
             **({"anonymize": self.anonymize} if self.anonymize else {}),
+            **({"baseline": self.baseline} if self.baseline else {}),
             **({"resolver_logs": list(self.resolver_logs)} if self.resolver_logs else {}),
             **({"log_timezone": self.log_timezone} if self.log_timezone else {}),
             **({"clock_offsets": dict(self.clock_offsets)} if self.clock_offsets else {}),
@@ -88,6 +91,7 @@ class Options:
                 keys=tuple(told.get("keys", ())),
                 timezone=told.get("timezone"),
                 anonymize=told.get("anonymize"),
+                baseline=told.get("baseline"),
                 resolver_logs=tuple(map(str, told.get("resolver_logs") or ())),
                 log_timezone=told.get("log_timezone"),
                 clock_offsets=tuple(

@@ -55,9 +55,12 @@ def analyze(
     options: Options,
     *,
     figures: bool = True,
+    csv: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
     """Read captures and write the whole report into the folder `out`.
+
+    `csv` writes each table as CSV too.
 
     Raises:
         UsageError: an option is wrong, or `out` is a folder of something else.
@@ -70,7 +73,7 @@ def analyze(
     options.check()
     # Read before any work is done, so that a typing error is cheap.
     anchors, supplied = trust.chosen(options.trust_anchors), archive.read(options.keys)
-    key = _key(options)
+    key, baseline = _key(options), _baseline(options)
     with replacing(Path(out)) as folder:
         outcome = _ingest(paths, folder / "tables", options, key, progress)
         outcome.report, unread = report_of(
@@ -79,7 +82,8 @@ def analyze(
         outcome.errors += unread
         outcome.damaged |= bool(unread)
         _prove(outcome.report, folder, key)
-        _write(outcome.report, folder, figures=figures)
+        _compare(outcome.report, baseline)
+        _write(outcome.report, folder, figures=figures, csv=csv)
     return outcome
 
 
@@ -113,8 +117,11 @@ def report_dataset(
     options: Options,
     *,
     figures: bool = True,
+    csv: bool = False,
 ) -> Outcome:
     """Write the report of a dataset without reading the packets again.
+
+    `csv` writes each table that is new as CSV too.
 
     Raises:
         UsageError: no dataset there, or `out` is a folder of something else.
@@ -129,6 +136,7 @@ def report_dataset(
     check_apart(Path(dataset), Path(out))
     options.check()
     anchors, supplied = trust.chosen(options.trust_anchors), archive.read(options.keys)
+    baseline = _baseline(options)
     with replacing(Path(out)) as folder:
         (folder / "tables").mkdir(parents=True)
         outcome = Outcome(errors=_unreadable(Path(dataset)))
@@ -137,7 +145,8 @@ def report_dataset(
         )
         outcome.errors += unread
         outcome.damaged = any(row["reason"] not in NOT_READ for row in outcome.report["losses"])
-        _write(outcome.report, folder, figures=figures)
+        _compare(outcome.report, baseline)
+        _write(outcome.report, folder, figures=figures, csv=csv)
     return outcome
 
 
@@ -164,6 +173,11 @@ def reproduce(folder: Path, inputs: Path | None = None) -> list[Any]:
     named = manifest.get("inputs")
     if manifest.get("kind") != "report" or not isinstance(named, dict) or not named:
         raise UsageError(f"{folder}: no report of captures; only such can be made again")
+    if "-" in named:
+        raise UsageError(
+            f"{folder}: made from standard input, which nobody can read again; keep the capture in "
+            "a file and analyse that, to make a report that can be made again"
+        )
     options = Options.read(manifest.get("options") or {})
 
     def moved(path: str) -> str:
@@ -172,9 +186,10 @@ def reproduce(folder: Path, inputs: Path | None = None) -> list[Any]:
     paths = [moved(path) for path in named if path not in options.resolver_logs]
     options = replace(options, resolver_logs=tuple(map(moved, options.resolver_logs)))
     figures = any(name.startswith("figures/") for name in manifest["files"])
+    csv = any(name.endswith(".csv") for name in manifest["files"])
     with tempfile.TemporaryDirectory(prefix="dns-forensics-") as made:
         again = Path(made) / "report"
-        analyze(paths, again, options, figures=figures)
+        analyze(paths, again, options, figures=figures, csv=csv)
         # The old manifest judges the new files.
         (again / MARK).write_bytes((folder / MARK).read_bytes())
         return [
@@ -202,6 +217,24 @@ def _key(options: Options) -> bytes | None:
     from forensics.cryptopan import read_key
 
     return read_key(options.anonymize)
+
+
+def _baseline(options: Options) -> tuple[dict[str, Any], str, str] | None:
+    """The former report, how it was named and its digest, read before any work is done."""
+    if options.baseline is None:
+        return None
+    from forensics.report.comparison import read_report
+
+    found, digest = read_report(options.baseline)
+    return found, options.baseline, digest
+
+
+def _compare(report: dict[str, Any], baseline: tuple[dict[str, Any], str, str] | None) -> None:
+    """Hold the report against its baseline, if there is one."""
+    if baseline is not None:
+        from forensics.report.comparison import compare
+
+        report["baseline"] = compare(report, *baseline)
 
 
 def _ingest(
@@ -282,9 +315,24 @@ def _prove(report: dict[str, Any], folder: Path, key: bytes | None) -> None:
         report["findings"].append({"kind": "evidence-unread", "sentence": sentence})
 
 
-def _write(report: dict[str, Any], folder: Path, *, figures: bool) -> None:
+def _write_csv(tables: Path) -> None:
+    """Write each table as CSV beside its Parquet file, batch by batch."""
+    from forensics import schemas
+    from forensics.archive.tables import iter_batches
+    from forensics.report.tablewriter import text_of
+
+    for name, schema in schemas.TABLES:
+        if (tables / f"{name}.parquet").exists():
+            with (tables / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+                file.writelines(text_of(name, iter_batches(tables, name), schema, "csv"))
+
+
+def _write(report: dict[str, Any], folder: Path, *, figures: bool, csv: bool) -> None:
     from forensics.archive.manifest import write_manifest
     from forensics.report.writer import write_report
+
+    if csv:
+        _write_csv(folder / "tables")
 
     write_report(report, folder, figures=figures)
     write_manifest(

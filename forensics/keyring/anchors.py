@@ -7,7 +7,10 @@ RFC 4034 for the record forms.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import select
+import stat
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +20,9 @@ from xml.parsers import expat
 from forensics.errors import UsageError
 from forensics.knowledge import ALWAYS, DIGESTS, FOREVER, Anchor, key_tag, wire_name
 from forensics.limits import ANCHOR_FILE_OCTETS, SECOND
+
+PIPE_PATIENCE: Final = 10.0
+"""Seconds until a pipe into which nobody writes is given up: `<(...)` may fetch what it gives."""
 
 
 def _instant(text: str) -> int:
@@ -91,8 +97,7 @@ def read(path: str | Path) -> list[Anchor]:
             file and line.
     """
     try:
-        with Path(path).open("rb") as stream:
-            content = stream.read(ANCHOR_FILE_OCTETS + 1)
+        content = _content(path)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from None
     if len(content) > ANCHOR_FILE_OCTETS:
@@ -107,6 +112,25 @@ def read(path: str | Path) -> list[Anchor]:
     if not anchors:
         raise UsageError(f"{path}:1: no trust anchor in the file")
     return sorted(set(anchors))
+
+
+def _content(path: str | Path) -> bytes:
+    """Read a file, or a pipe such as the shell's `<(...)` makes until its writer closes it.
+
+    Raises:
+        OSError: it cannot be opened or read.
+        UsageError: a pipe into which nobody writes.
+    """
+    # A pipe without a writer would hold the opener for ever; this way the wait has an end.
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(number, "rb") as stream:
+        if stat.S_ISFIFO(os.fstat(number).st_mode):
+            ready, _, _ = select.select([number], [], [], PIPE_PATIENCE)
+            if not ready:
+                waited = f"{PIPE_PATIENCE:g} s"
+                raise UsageError(f"{path}: a pipe, and nothing was written to it within {waited}")
+            os.set_blocking(number, True)
+        return stream.read(ANCHOR_FILE_OCTETS + 1)
 
 
 def _read_records(path: str, text: str) -> list[Anchor]:

@@ -135,6 +135,9 @@ def _of_path(path: Path) -> Iterator[Supplied]:
 
 
 def _of_file(path: Path) -> Iterator[Supplied]:
+    if path.exists() and not path.is_file():
+        # The kind of a file is told by its first octets, so that it is opened twice.
+        raise UsageError(f"--keys {path}: no regular file; write it to a file first")
     try:
         with path.open("rb") as stream:
             magic = stream.read(4)

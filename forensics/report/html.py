@@ -11,10 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from forensics.report import charts, times, words
+from forensics.report import charts, comparison, times, words
 from forensics.report.account import Report, account, bracket, duration, part, rows, window
-from forensics.report.escape import shown
+from forensics.report.escape import shown, xml
 from forensics.report.palette import CHART_CSS, DARK, LIGHT, variables
+
+EVENTS_AS_ROWS: Final = 500
+"""Events written as rows of the table. A browser needs seconds to lay out 100,000 rows; the others
+stand as lines of text behind them, and the page's script makes rows of those that are looked at."""
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 
@@ -41,6 +45,8 @@ def render_html(report: Report) -> str:
             matrix=matrix(report),
             # Digits and separators alone; as text it would be cut to a readable length.
             bins=Markup(bins(report)),  # noqa: S704
+            # Each field is made visible and escaped; as one text it would be cut.
+            further=Markup(further(report, zone)),  # noqa: S704
             kinds=sorted({str(row.get("kind", "")) for row in rows(report.get("events"))}),
         )
     )
@@ -63,6 +69,34 @@ def bins(report: Report) -> str:
         begin = time // 1_000_000
         found.append(f"{begin}:{begin + step}:{answered}:{failed}")
     return ";".join(found)
+
+
+def further(report: Report, zone: str | None) -> str:
+    """Give the events behind the first `EVENTS_AS_ROWS` as lines of fields with tabs between them.
+
+    Fields: ms since 1970, time (UTC), time in `zone`, kind as it is and in words, whether it is bad
+    (1 or nothing), zone, place, text, frame, capture. Made visible, no field holds a tab or a line
+    break; escaped, none holds markup.
+    """
+    lines = []
+    for event in rows(report.get("events"))[EVENTS_AS_ROWS:]:
+        when, kind = event.get("at"), str(event.get("kind") or "")
+        fields = (
+            str(_milliseconds(when)),
+            times.stamp(when),
+            times.local(when, zone)[11:] if zone else "",
+            kind,
+            words.phrase(kind),
+            "1" if _is_bad(kind) else "",
+            *(str(event.get(name) or "") for name in ("zone", "place", "text", "frame", "capture")),
+        )
+        lines.append("\t".join(map(xml, fields)))
+    return "\n".join(lines)
+
+
+def _is_bad(kind: str) -> bool:
+    """Whether an event of this kind is printed as bad."""
+    return "bad" in kind or kind == "servfail"
 
 
 def matrix(report: Report) -> list[dict[str, Any]]:
@@ -212,6 +246,10 @@ WORDING: Final[dict[str, Any]] = {
     "MITIGATIONS": words.MITIGATIONS,
     "TRIAGE": words.TRIAGE,
     "STATUSES": words.STATUSES,
+    "share": comparison.share,
+    "difference": comparison.cell,
+    "is_bad": _is_bad,
+    "EVENTS_AS_ROWS": EVENTS_AS_ROWS,
     "NONE": times.NONE,
 }
 """What both templates may call: functions and lists of wording, all pure."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from forensics.report import times, words
+from forensics.report import comparison, times, words
 from forensics.report.account import Account, Report, account, part, rows, window
 from forensics.report.chapter import chapter
 from forensics.report.charts import FIGURES
@@ -34,6 +34,7 @@ def render_markdown(report: Report, figures: Sequence[str] = ()) -> str:
     for incident in told.incidents:
         blocks += chapter(incident)
     blocks += [
+        *_baseline(report),
         *_matrix(report),
         *_lookups(report),
         *_events(report),
@@ -103,6 +104,48 @@ def _cell(cell: Sequence[int] | None) -> str:
         for text, count in ((f"{good:,} good", good), (f"**{bad:,} bad**", bad))
         if count
     )  # fmt: skip
+
+
+def _baseline(report: Report) -> list[str]:
+    """Say what differs from the report that this one was held against."""
+    told = part(report, "baseline")
+    if not told:
+        return []
+    alone = [
+        (
+            side,
+            code(str(row.get("zone", "?"))),
+            markdown(words.phrase(row.get("reason", "?"))),
+            times.stamp(row.get("first_bad")),
+            markdown(str(row.get("lasted", "?"))),
+            words.number(row.get("servfail")),
+        )
+        for name, side in (("new", "here"), ("gone", "baseline"))
+        for row in rows(told.get(name))
+    ]
+    heads = ("Only in", "Zone", "Reason", "First bad (UTC)", "Lasted", "Failed lookups:")
+    blocks = [
+        "## Against the baseline",
+        f"Baseline: {code(str(told.get('path', '?')))}. {markdown(str(told.get('sentence', '')))}",
+        table(heads, alone),
+    ]
+    for row in rows(told.get("both")):
+        zone, reason = str(row.get("zone", "?")), words.phrase(row.get("reason", "?"))
+        differences = table(
+            ("What", "Baseline", "Here"),
+            (
+                [
+                    markdown(str(one.get("what", "?"))),
+                    *(markdown(comparison.cell(one, side, times.stamp)) for side in _SIDES),
+                ]
+                for one in rows(row.get("differences"))
+            ),
+        )
+        blocks += [f"### In both: {markdown(f'{zone}, {reason}')}", differences or "No difference."]
+    return blocks
+
+
+_SIDES: Final = ("there", "here")
 
 
 def _lookups(report: Report) -> list[str]:

@@ -67,6 +67,8 @@ def render_summary(report: Report, *, colour: bool = False) -> str:
     )
     if lost and not any(row.get("kind") == "losses" for row in told.findings):
         notes.append(f"Damaged input: {words.counted(lost, 'piece')} could not be read")
+    if part(report, "baseline"):
+        notes.insert(0, f"Against the baseline: {part(report, 'baseline').get('sentence', '')}")
     if notes:
         lines.append("")
         lines += [line for note in notes for line in _wrapped(note, "* ", "  ")]

@@ -11,6 +11,7 @@ import pytest
 from forensics.archive.manifest import write_manifest
 from forensics.archive.verification import verify
 from forensics.errors import UsageError
+from forensics.pipeline import reproduce
 
 
 @pytest.fixture
@@ -85,3 +86,8 @@ def test_what_is_no_manifest_is_refused_in_one_line(folder, content) -> None:
 def test_a_folder_without_manifest_says_what_to_name(tmp_path) -> None:
     with pytest.raises(UsageError, match="name the folder that analyze or ingest wrote"):
         list(verify(tmp_path))
+
+
+def test_a_report_of_piped_input_says_why_it_cannot_be_made_again(folder) -> None:
+    with pytest.raises(UsageError, match="standard input, which nobody can read again"):
+        reproduce(folder)

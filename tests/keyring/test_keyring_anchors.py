@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import threading
 from pathlib import Path
 
 import dns.dnssec
@@ -203,3 +205,22 @@ def test_the_key_of_2010_stands_in_a_real_capture_of_the_root() -> None:
         matching += Key(".", octets[at : at + 264]).matches(anchor)
         at = octets.find(head, at + 1)
     assert matching > 0
+
+
+def test_a_pipe_is_read_until_its_writer_closes_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    text = f". IN DS {DS_2017}\n; {'x' * 100_000}\n"  # more than a pipe holds at once
+    writer = threading.Thread(target=pipe.write_text, args=(text,))
+    writer.start()
+    found = anchors.read(pipe)
+    writer.join()
+    assert [anchor.tag for anchor in found] == [20326]
+
+
+def test_a_pipe_without_a_writer_is_given_up(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(anchors, "PIPE_PATIENCE", 0.05)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="nothing was written to it"):
+        anchors.read(pipe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 
@@ -150,3 +151,9 @@ def test_no_octets_raise_anything_else(tmp_path_factory, octets: bytes) -> None:
     path.write_bytes(octets)
     with contextlib.suppress(UsageError):
         assert archive.read([path]).schema == schemas.KEYS
+
+
+def test_a_pipe_of_keys_is_refused_at_once(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="no regular file"):
+        archive.read([tmp_path / "pipe"])

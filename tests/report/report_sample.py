@@ -167,6 +167,23 @@ def _events(number: int) -> list[dict[str, Any]]:
     return rows
 
 
+def long_story(number: int) -> list[dict[str, Any]]:
+    """So many events within six hours, each of its own text and frame."""
+    kinds = ("signature-bad", "signature-good", "servfail")
+    rows = []
+    for index in range(1, number + 1):
+        seconds, ns = divmod(index * 6 * 3600 * SECOND // number - 1, SECOND)
+        address, nsid, *_ = SERVERS[index % 3]
+        rows.append(
+            {
+                "at": at(18 + seconds // 3600, seconds // 60 % 60, seconds % 60 + ns / SECOND),
+                "capture": "captures/resolver.pcap", "frame": index, "kind": kinds[index % 7 % 3],
+                "zone": "de.", "place": f"{address} {nsid}", "text": f"event {index}, one of many",
+            }
+        )  # fmt: skip
+    return rows
+
+
 def sample(events: int = 300) -> dict[str, Any]:
     """The report of the .de outage."""
     captures = [

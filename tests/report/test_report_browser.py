@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 import report_sample as samples
 
+from forensics.report.comparison import compare
 from forensics.report.html import render_html
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -221,6 +224,7 @@ def test_the_time_brush_narrows_events_counts_and_the_chain(visit: Any) -> None:
     page = seen.page
     rows, states = page.locator("#event-table tbody tr"), page.locator(".instants > .instant")
     assert [states.nth(at).is_visible() for at in range(3)] == [True] * 3
+    whole = rows.count()
     drawing = page.locator("svg.chart").first
     drawing.scroll_into_view_if_needed()
     box = drawing.bounding_box()
@@ -242,13 +246,13 @@ def test_the_time_brush_narrows_events_counts_and_the_chain(visit: Any) -> None:
         for at in range(rows.count())
         if rows.nth(at).is_visible()
     ]
-    assert 0 < len(shown) < rows.count()
+    assert 0 < len(shown) < whole
     assert all(low <= time <= high for time in shown)
     assert "lookups answered" in page.text_content("#brush-tally")
     assert sum(states.nth(at).is_visible() for at in range(3)) == 1
     page.click("#brush-clear")
     page.locator("#brush-tally:empty").wait_for(state="attached")
-    assert rows.count() == sum(rows.nth(at).is_visible() for at in range(rows.count()))
+    assert rows.count() == whole
     assert all(states.nth(at).is_visible() for at in range(3))
     assert seen.noise == []
 
@@ -278,3 +282,87 @@ def test_the_counts_of_the_brush_are_the_report_s_own(visit: Any) -> None:
     answered = sum(row["noerror"] + row["nxdomain"] for row in series)
     told = page.text_content("#brush-tally")
     assert f"{answered} lookups answered" in told
+
+
+def test_a_hundred_thousand_events_are_all_within_reach(visit: Any) -> None:
+    report = samples.sample(0)
+    report["events"] = samples.long_story(100_000)
+    seen = visit(report)
+    page = seen.page
+    rows = page.locator("#event-table tbody tr")
+    assert page.text_content("#event-tally") == "100000 of 100000 events shown, rows 1 to 500 here"
+    assert rows.count() == 500
+    page.click("#event-on")
+    assert rows.first.locator("code").text_content() == "frame.number == 501"
+    page.fill("#event-search", "event 98765,")
+    page.wait_for_function("() => document.querySelectorAll('#event-table tr').length === 2")
+    cells = rows.first.locator("td").all_text_contents()
+    wanted = report["events"][98_764]
+    assert cells[4] == wanted["text"]
+    assert cells[5] == f"frame.number == {wanted['frame']}{wanted['capture']}"
+    assert rows.first.locator("td").nth(0).text_content().startswith("2026-05-05 ")
+    page.fill("#event-search", "")
+    page.wait_for_function("() => document.querySelectorAll('#event-table tr').length === 501")
+    page.locator("#event-table thead button").last.click()
+    page.locator("#event-table thead button").last.click()
+    assert rows.first.locator("code").text_content() == "frame.number == 100000"
+    page.select_option("#event-kind", "servfail")
+    servfails = sum(row["kind"] == "servfail" for row in report["events"])
+    page.wait_for_function(
+        "wanted => document.getElementById('event-tally').textContent.startsWith(wanted)",
+        arg=f"{servfails} of 100000",
+    )
+    # The time brush reaches them too.
+    page.focus("#brush-to")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelectorAll('#event-table tr').length < 500")
+    assert "rows" not in page.text_content("#event-tally")
+    assert seen.noise == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(visit: Any, scheme: str) -> None:
+    """The rules of axe-core (WCAG 2.2 A and AA, and best practice), by a tool that is not ours."""
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python not installed")
+    source = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+    report = _instants()
+    report["incidents"] += samples.many()["incidents"][1:4]
+    report["events"] = report["events"][:9]
+    for name in ("lookups", "sightings"):
+        report["series"][name] = report["series"][name][:60]
+    report["baseline"] = compare(report, samples.sample(1), "before")
+    page = visit(report, color_scheme=scheme).page
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")  # what is folded is looked at too
+    page.evaluate(source)
+    # What differs in the dark is the colours.
+    rules = {} if scheme == "light" else {"runOnly": ["color-contrast"]}
+    found = page.evaluate("rules => axe.run(document, rules)", rules)
+    assert [
+        (one["id"], one["nodes"][0]["html"])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ] == []
+    (contrast,) = (one for one in found["passes"] if one["id"] == "color-contrast")
+    assert len(contrast["nodes"]) > 100  # it did look
+
+
+def test_print_has_the_sentence_the_table_and_the_drawing(visit: Any, tmp_path: Path) -> None:
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext is not installed")
+    report = samples.sample(40)
+    report["incidents"] += samples.many()["incidents"][1:5]
+    seen = visit(report, color_scheme="dark")
+    path = tmp_path / "report.pdf"
+    seen.page.pdf(path=str(path), prefer_css_page_size=True)
+    made = subprocess.run(
+        ["pdftotext", "-layout", str(path), "-"], check=True, capture_output=True, text=True
+    )
+    text = " ".join(made.stdout.split())
+    first = report["incidents"][0]
+    assert " ".join(first["sentence"].split()[:9]) in text
+    assert "Signatures seen from each server" in text
+    assert report["incidents"][-1]["sentence"] in text  # a fold on the page
+    assert "all times UTC" in text  # the drawing's own words
+    assert "Whole time" not in text  # what only works on a screen
+    assert "frame.number == 1019" in text

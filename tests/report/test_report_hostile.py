@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import unicodedata
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import dns.name
+import pyarrow as pa
 import pytest
 import report_sample as samples
 from hypothesis import given, settings
@@ -15,11 +19,15 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from forensics.api import Analysis
 from forensics.report import charts
 from forensics.report.escape import TEXT_LIMIT, code, markdown, visible, xml
 from forensics.report.html import render_html
+from forensics.report.json import text_of
 from forensics.report.markdown import render_markdown
 from forensics.report.summary import plain, render_summary
+from forensics.report.tablewriter import text_of as table_text
+from forensics.report.timesketch import render_timeline
 
 CONFUSING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069]")
 ANY_TEXT = st.text(alphabet=st.characters(), max_size=60) | st.sampled_from(samples.HOSTILE)
@@ -215,3 +223,50 @@ def test_a_very_long_text_is_cut_and_says_so() -> None:
     page = render_html(report)
     assert f"({65_000 - TEXT_LIMIT:d} more characters)" in page
     assert "A" * (TEXT_LIMIT + 1) not in page
+
+
+def _binary_name() -> str:
+    """A name of 255 octets whose labels hold every octet that is hard to print (RFC 1035 3.1)."""
+    labels = bytes([*range(33), *b"\"'.\\;@$()<>&|`=+-", *range(127, 256), *range(71)])
+    cut = [labels[at : at + 63] for at in (0, 63, 126)] + [labels[189:250]]
+    name = dns.name.Name((*cut, b""))
+    assert len(name.to_wire()) == 255
+    return name.to_text()
+
+
+@pytest.mark.parametrize(
+    "render",
+    [render_html, render_markdown, render_summary, render_timeline, text_of],
+    ids=["html", "markdown", "summary", "timeline", "json"],
+)
+def test_a_name_of_255_binary_octets_is_shown_whole_and_is_harmless(render: Any) -> None:
+    name = _binary_name()
+    report = samples.sample(2)
+    report["incidents"][0]["zone"] = name
+    for event in report["events"]:
+        event["zone"] = name
+    text = render(report)
+    assert CONFUSING.findall(text) == []
+    bare = re.sub(r"\\u[0-9a-f]{4}|\\\\", "", unescape(text))
+    assert "000" in bare
+    # Its rarest part, the same in every medium but for the backslash, which each escapes its way.
+    assert re.search(r"\\+254\\+255", text)
+
+
+def test_csv_and_notebook_hold_a_binary_name_too() -> None:
+    name = _binary_name()
+    schema = pa.schema([("owner", pa.string())])
+    batch = pa.record_batch([[name]], schema=schema)
+    told = "".join(table_text("signatures", [batch], schema, "csv"))
+    (row,) = csv.DictReader(told.splitlines())
+    assert row["owner"] == name
+    report = samples.hostile()
+    report["incidents"][0]["zone"] = f"{name}{samples.HOSTILE[0]}"
+    analysis = Analysis.__new__(Analysis)
+    analysis.report = report
+    shown = analysis._repr_html_()
+    assert CONFUSING.findall(shown) == []
+    elements = _skeleton(shown).elements
+    assert {"pre", "svg"} <= elements
+    assert not elements & {"script", "img", "a", "iframe", "b"}
+    assert not [name for _, name in _skeleton(shown).attributes if name.startswith("on")]

@@ -5,38 +5,89 @@
   const followers = [];
   const table = document.getElementById("event-table");
   if (table) {
+    const PAGE = 500;
     const body = table.tBodies[0];
-    const all = Array.from(body.rows);
-    const words = all.map((row) => row.textContent.toLowerCase());
-    const moments = all.map((row) => Number(row.dataset.at));
     const controls = document.getElementById("event-controls");
     const search = document.getElementById("event-search");
     const kind = document.getElementById("event-kind");
     const tally = document.getElementById("event-tally");
+    const pages = document.getElementById("event-pages");
+    const back = document.getElementById("event-back");
+    const on = document.getElementById("event-on");
+    const data = document.getElementById("event-data");
+    // One entry an event: those that stand as rows, then the lines of text behind them.
+    const all = Array.from(body.rows, (row) => ({
+      row, at: Number(row.dataset.at), kind: row.dataset.kind,
+      texts: Array.from(row.cells, (cell) => cell.textContent),
+    }));
+    for (const line of data ? data.textContent.split("\n") : []) {
+      const [at, time, local, kind, phrase, bad, zone, place, text, frame, capture] = line.split("\t");
+      if (capture === undefined) continue;
+      const filter = frame && `frame.number == ${frame}`;
+      all.push({ at: Number(at), kind, bad, time, local, filter, capture, texts: [time + local, phrase, zone, place, text, filter + capture] });
+    }
+    if (data) data.remove();
+    const element = (name, className, text) => {
+      const made = document.createElement(name);
+      if (className) made.className = className;
+      made.textContent = text;
+      return made;
+    };
+    const rowOf = (event) => {
+      if (event.row) return event.row;
+      const row = document.createElement("tr");
+      row.dataset.at = event.at;
+      row.dataset.kind = event.kind;
+      event.texts.forEach((text, column) => row.append(element("td", column === 1 && event.bad ? "k-bad" : "", column % 5 ? text : "")));
+      row.cells[0].append(event.time);
+      if (event.local) row.cells[0].append(document.createElement("br"), element("span", "local", event.local));
+      if (event.filter) row.cells[5].append(element("code", "filter", event.filter), document.createElement("br"));
+      row.cells[5].append(element("span", "local", event.capture));
+      return (event.row = row);
+    };
+    let found = all;
+    let page = 0;
+    const draw = () => {
+      const last = Math.max(Math.ceil(found.length / PAGE) - 1, 0);
+      page = Math.min(page, last);
+      body.replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map(rowOf));
+      pages.hidden = last === 0;
+      back.disabled = page === 0;
+      on.disabled = page === last;
+      const part = last ? `, rows ${page * PAGE + 1} to ${Math.min((page + 1) * PAGE, found.length)} here` : "";
+      tally.textContent = `${found.length} of ${all.length} events shown${part}`;
+    };
     const show = () => {
       const wanted = search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
-      let shown = 0;
-      all.forEach((row, at) => {
-        const fits =
-          (!kind.value || row.dataset.kind === kind.value) &&
-          moments[at] >= chosen.from && moments[at] <= chosen.to &&
-          wanted.every((word) => words[at].includes(word));
-        row.hidden = !fits;
-        shown += fits ? 1 : 0;
-      });
-      tally.textContent = `${shown} of ${all.length} events shown`;
+      found = all.filter(
+        (event) =>
+          (!kind.value || event.kind === kind.value) &&
+          event.at >= chosen.from && event.at <= chosen.to &&
+          (!wanted.length || ((event.words ??= event.texts.join(" ").toLowerCase()), wanted.every((word) => event.words.includes(word)))),
+      );
+      page = 0;
+      draw();
     };
+    const turn = (by) => {
+      page += by;
+      draw();
+      table.parentNode.scrollTop = 0;
+    };
+    back.addEventListener("click", () => turn(-1));
+    on.addEventListener("click", () => turn(1));
     let waiting = 0;
     search.addEventListener("input", () => {
       clearTimeout(waiting);
       waiting = setTimeout(show, 80);
     });
     kind.addEventListener("change", show);
+    controls.addEventListener("submit", (event) => event.preventDefault());
     controls.hidden = false;
     followers.push(show);
     show();
 
     const order = new Intl.Collator("en", { numeric: true });
+    all.forEach((event, at) => (event.order = at));
     Array.from(table.tHead.rows[0].cells).forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -46,9 +97,12 @@
         const down = head.getAttribute("aria-sort") === "ascending";
         for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const keyed = all.map((row, at) => [row.cells[column].textContent, at, row]);
-        keyed.sort((a, b) => (order.compare(a[0], b[0]) || a[1] - b[1]) * (down ? -1 : 1));
-        body.append(...keyed.map((entry) => entry[2]));
+        // Each text is compared once with each other, however often it stands there.
+        const texts = Array.from(new Set(all.map((event) => event.texts[column]))).sort(order.compare);
+        const rank = new Map(texts.map((text, at) => [text, at]));
+        const sign = down ? -1 : 1;
+        all.sort((a, b) => (rank.get(a.texts[column]) - rank.get(b.texts[column]) || a.order - b.order) * sign);
+        show();
       });
     });
   }
