@@ -41,8 +41,11 @@ def opened(sources: Sequence[str], name: str, options: Options) -> Iterator[Rows
     options.check()
     scope = Scope(options.zone, options.start, options.end)
     if len(sources) == 1 and Path(sources[0]).is_dir():
-        folder = Path(sources[0]) / "tables"
-        if not (folder / f"{name}.parquet").is_file():
+        from forensics.archive.opening import tables_of
+        from forensics.archive.view import has
+
+        folder = tables_of(Path(sources[0]))
+        if not has(folder, name):
             raise UsageError(
                 f"{sources[0]}: no dataset with that table; make one with: dns-forensics ingest"
             )
@@ -72,7 +75,7 @@ def _rows(folder: Path, name: str, scope: Scope, errors: tuple[InputError, ...])
     from forensics.archive.tables import iter_batches, read_table
 
     schema = dict(schemas.TABLES)[name]
-    stored = iter_batches(folder, name)
+    stored = iter_batches(folder, name, span=scope.span)
     if name == "transactions":
         return Rows(schema, scope.transactions(stored), errors)
     if name == "signatures":

@@ -139,7 +139,9 @@ def analyze(
 
 @app.command(epilog="Example: dns-forensics report archive --out report --zone de.")
 def report(
-    dataset: Annotated[Path, typer.Argument(help="A dataset that ingest has written.")],
+    dataset: Annotated[
+        str, typer.Argument(help="A dataset that ingest has written: a folder, or a URL.")
+    ],
     *,
     out: Out = Path("dns-forensics-report"),
     trust_anchor: Anchor = None,
@@ -221,8 +223,31 @@ def ingest(
     captures: Captures,
     *,
     dataset: Annotated[
-        Path, typer.Option("--dataset", "-d", help="Folder to write the dataset to.")
+        str,
+        typer.Option(
+            "--dataset",
+            "-d",
+            help="Folder (or URL, such as s3://bucket/name) to write the dataset to. One made with "
+            "--workers or --scheduler grows with each run; any other is replaced.",
+        ),
     ],
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Read files side by side in so many processes; a killed run goes on."
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Let this Dask cluster read: tcp://host:8786."),
+    ] = None,
+    sensor: Annotated[
+        str | None,
+        typer.Option(
+            help="What recorded the captures, by which they are kept apart in a dataset that "
+            "grows. Unless given: the name of each one's folder."
+        ),
+    ] = None,
     port: Port = None,
     server: Server = None,
     resolver: Resolver = None,
@@ -247,7 +272,15 @@ def ingest(
     )
     say_if_compiling(quiet)
     with bar(quiet) as progress:
-        outcome = ingest_dataset(captures, dataset, options, progress=progress)
+        outcome = ingest_dataset(
+            captures,
+            dataset,
+            options,
+            workers=workers,
+            scheduler=scheduler,
+            sensor=sensor,
+            progress=progress,
+        )
     report_errors(outcome.errors)
     if not quiet:
         counts = outcome.counts

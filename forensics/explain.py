@@ -123,8 +123,11 @@ def tables_of(
 ) -> Iterator[tuple[Path, Errors]]:
     """Give the folder of tables of a dataset, or of captures read for it."""
     if len(sources) == 1 and Path(sources[0]).is_dir():
-        folder = Path(sources[0]) / "tables"
-        if not (folder / "sightings.parquet").is_file():
+        from forensics.archive.opening import tables_of
+        from forensics.archive.view import has
+
+        folder = tables_of(Path(sources[0]))
+        if not has(folder, "sightings"):
             raise UsageError(f"{sources[0]}: no dataset; make one with: dns-forensics ingest")
         yield folder, ()
         return
@@ -174,11 +177,12 @@ class Asker:
         supplied: Any = None,
     ) -> None:
         from forensics.archive.tables import iter_batches
+        from forensics.archive.view import has
         from forensics.explanation.store import Store
         from forensics.validation.strays import contested
 
         def tables(table: str) -> Iterator[Any]:
-            if not (folder / f"{table}.parquet").is_file():
+            if not has(folder, table):
                 return iter(())  # a dataset of an earlier version
             return iter_batches(folder, table)
 

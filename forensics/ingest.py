@@ -45,6 +45,7 @@ class IngestResult:
         transferred: messages of zone transfers behind the first one of each.
         transactions: rows written, by vocabulary.PAIRINGS.
         sightings, unsigned, signatures, key_runs, places: rows written.
+        responders: the places as the kernels keep them (transactions.places.Places).
         evicted: queries closed early because `limits.OPEN_TRANSACTIONS` was reached.
         skipped: what evidence left out, by reason.
     """
@@ -61,6 +62,7 @@ class IngestResult:
     signatures: int = 0
     key_runs: int = 0
     places: int = 0
+    responders: Any = None
     evicted: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
 
@@ -86,6 +88,7 @@ def ingest(
     end: int | None = None,
     clock_offsets: Mapping[str, int] | None = None,
     progress: Progress | None = None,
+    collector: Any = None,
 ) -> IngestResult:
     """Read captures and write the tables captures to keys into a folder.
 
@@ -99,6 +102,7 @@ def ingest(
         end: ns since 1970; messages at or after are left out and counted.
         clock_offsets: ns to add to the times of an input, by its path.
         progress: called now and then.
+        collector: what collects the evidence; None: `evidence.collector.Evidence`.
 
     Raises:
         ValueError: one of servers or resolvers is no address.
@@ -115,7 +119,7 @@ def ingest(
 
     result = IngestResult(folder)
     matcher = Matcher(places(servers, resolvers))
-    evidence = Evidence(servers, resolvers)
+    evidence = collector or Evidence(servers, resolvers)
     named = {packed(address): Role.SERVER for address in servers}
     named |= {packed(address): Role.RESOLVER for address in resolvers}
     with _Writing(folder, named, matcher.reuse) as writing, _Gathering(evidence, writing) as found:
@@ -131,6 +135,7 @@ def ingest(
             result.messages += len(wanted)
         writing.transactions(matcher.finish())
     result.captures.sort(key=lambda facts: facts.number)
+    result.responders = matcher.places
     result.transactions = dict(zip(PAIRINGS, writing.pairings.tolist(), strict=True))
     result.sightings = writing.sighted
     result.unsigned = writing.bare

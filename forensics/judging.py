@@ -39,6 +39,7 @@ def report_of(
     import pyarrow as pa
 
     from forensics.archive.tables import iter_batches, read_table, write_table
+    from forensics.archive.view import has
     from forensics.assembly import assemble, notes, pairings
     from forensics.hearing import hear
     from forensics.instants import add_instants
@@ -59,6 +60,8 @@ def report_of(
     from forensics.validation.strays import contested, marked, undisputed
 
     scope = Scope(options.zone, options.start, options.end)
+    timed = Scope(None, options.start, options.end)
+    span = (options.start, options.end)
     signatures = scope.signatures(read_table(tables, "signatures"))
     keys = read_table(tables, "keys")
     places = read_table(tables, "places")
@@ -66,21 +69,21 @@ def report_of(
     losses = read_table(tables, "losses")
 
     disputed = contested(
-        lambda: iter_batches(tables, "transactions"), lambda: iter_batches(tables, "sightings")
+        lambda: timed.transactions(iter_batches(tables, "transactions", span=span)),
+        lambda: timed.sightings(iter_batches(tables, "sightings", span=span), signatures),
     )
 
     keys = pa.concat_tables([undisputed(keys, disputed), supplied])
 
     def sightings() -> Iterator[Any]:
-        return marked(scope.sightings(iter_batches(tables, "sightings"), signatures), disputed)
+        stored = iter_batches(tables, "sightings", span=span)
+        return marked(scope.sightings(stored, signatures), disputed)
 
     def transactions() -> Iterator[Any]:
-        return scope.transactions(iter_batches(tables, "transactions"))
+        return scope.transactions(iter_batches(tables, "transactions", span=span))
 
     def all_transactions() -> Iterator[Any]:
-        return Scope(None, options.start, options.end).transactions(
-            iter_batches(tables, "transactions")
-        )
+        return timed.transactions(iter_batches(tables, "transactions", span=span))
 
     pairs = sighting_pairs(sightings(), places)
     anchored = {anchor.zone for anchor in anchors}
@@ -98,7 +101,7 @@ def report_of(
             transactions,
             sightings,
             lambda: scope.unsigned(
-                iter_batches(tables, "unsigned") if (tables / "unsigned.parquet").exists() else ()
+                iter_batches(tables, "unsigned", span=span) if has(tables, "unsigned") else ()
             ),
             disputed,
         ),
@@ -113,9 +116,7 @@ def report_of(
     holds = holding(sightings, _of_one_view(judgement.verdicts), disputed)
     forged = forgeries(transactions, disputed, holds, paths)
     signals = trust_signals(
-        Scope(None, options.start, options.end).transactions(
-            iter_batches(tables, "transactions", list(COLUMNS))
-        ),
+        timed.transactions(iter_batches(tables, "transactions", list(COLUMNS), span)),
         paths,
     )
     sights = twins(transactions, captures)

@@ -92,18 +92,39 @@ def ingest_dataset(
     dataset: str | os.PathLike[str],
     options: Options,
     *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    sensor: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Read captures into a dataset: the folder `dataset` with its `tables/`.
+
+    With workers, a scheduler or a sensor, with a URL, or where `dataset` is such a one already, it
+    is a dataset that grows (`batch`).
 
     Raises:
         UsageError: an option is wrong, or `dataset` is a folder of something else.
         NoInputError: not one input could be read.
     """
     from forensics.archive.manifest import write_manifest
+    from forensics.archive.store import is_url
+    from forensics.batch import grows, ingest_batch
 
     options.check()
     key = _key(options)
+    root = os.fspath(dataset)
+    if (workers, scheduler, sensor) != (None, None, None) or is_url(root) or grows(root):
+        _clock_offsets(options, paths)
+        batch = ingest_batch(
+            paths,
+            root,
+            options,
+            workers=workers,
+            scheduler=scheduler,
+            sensor=sensor,
+            progress=progress,
+        )
+        return Outcome(errors=batch.errors, damaged=batch.damaged, counts=batch.counts)
     with replacing(Path(dataset)) as folder:
         outcome = _ingest(paths, folder / "tables", options, key, progress)
         unread = [[error.path, error.offset, error.reason] for error in outcome.errors]
@@ -126,20 +147,23 @@ def report_dataset(
     Raises:
         UsageError: no dataset there, or `out` is a folder of something else.
     """
+    from forensics.archive.opening import opened
+    from forensics.archive.store import is_url
     from forensics.judging import report_of
     from forensics.keyring import anchors as trust
     from forensics.keyring import archive
 
-    tables = Path(dataset) / "tables"
-    if not (tables / "captures.parquet").is_file():
-        raise UsageError(f"{dataset}: no dataset; make one with: dns-forensics ingest")
-    check_apart(Path(dataset), Path(out))
+    name = os.fspath(dataset)
+    if not is_url(name):
+        check_apart(Path(dataset), Path(out))
     options.check()
     anchors, supplied = trust.chosen(options.trust_anchors), archive.read(options.keys)
     baseline = _baseline(options)
-    with replacing(Path(out)) as folder:
+    with opened(name) as tables, replacing(Path(out)) as folder:
+        if not (tables / "captures.parquet").is_file():
+            raise UsageError(f"{dataset}: no dataset; make one with: dns-forensics ingest")
         (folder / "tables").mkdir(parents=True)
-        outcome = Outcome(errors=_unreadable(Path(dataset)))
+        outcome = Outcome(errors=_unreadable(name))
         outcome.report, unread = report_of(
             tables, outcome.errors, anchors, supplied, options, folder / "tables"
         )
@@ -199,10 +223,12 @@ def reproduce(folder: Path, inputs: Path | None = None) -> list[Any]:
         ]
 
 
-def _unreadable(dataset: Path) -> tuple[InputError, ...]:
+def _unreadable(dataset: str) -> tuple[InputError, ...]:
     """The inputs that were named when a dataset was made and that could not be read."""
+    from forensics.archive.store import Store
+
     try:
-        manifest = json.loads((dataset / MARK).read_text(encoding="utf-8"))
+        manifest = json.loads(Store(dataset).read(MARK))
         found = manifest.get("unreadable", ())
         return tuple(InputError(str(path), int(at), str(why)) for path, at, why in found)
     except (OSError, ValueError, AttributeError, TypeError):

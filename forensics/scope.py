@@ -32,6 +32,11 @@ class Scope:
         if start is not None and end is not None and start >= end:
             raise UsageError("--from is not before --to")
 
+    @property
+    def span(self) -> tuple[int | None, int | None]:
+        """The times: [from, to), None: open."""
+        return self._start, self._end
+
     def concerns(self, signer: str) -> bool:
         """Whether a signer is the zone, below it, or above it."""
         if self.zone is None:

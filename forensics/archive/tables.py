@@ -13,6 +13,8 @@ from typing import Any, Final, Self
 
 from forensics import limits, schemas
 from forensics.archive.choices import CHOICES
+from forensics.archive.layout import LONG
+from forensics.archive.view import Span, View, is_state, within
 
 _SCHEMAS: Final = dict(schemas.TABLES)
 
@@ -113,6 +115,8 @@ def write_table(folder: Path, name: str, table: Any) -> None:
 def read_table(folder: Path, name: str, columns: list[str] | None = None) -> Any:
     """Read a table whole, places folded (see `folded`).
 
+    The folder may be the state of a dataset of parts (`view`), here and in `iter_batches`.
+
     Raises:
         FileNotFoundError: the folder has no such table.
     """
@@ -127,17 +131,30 @@ def read_table(folder: Path, name: str, columns: list[str] | None = None) -> Any
     return chosen.empty_table()
 
 
-def iter_batches(folder: Path, name: str, columns: list[str] | None = None) -> Iterator[Any]:
+def iter_batches(
+    folder: Path, name: str, columns: list[str] | None = None, span: Span = (None, None)
+) -> Iterator[Any]:
     """Read a table row group by row group, as record batches, places folded.
+
+    Row groups of a long table that have nothing in the `span` of times are passed over; what else
+    lies outside is for the caller to leave out.
 
     Raises:
         FileNotFoundError: the folder has no such table.
     """
     import pyarrow.parquet as pq
 
+    map_ = _place_map(folder) if name in ("sightings", "unsigned", "keys") else None
+    if name in LONG and is_state(folder):
+        for batch in View(folder).batches(name, columns, span):
+            yield folded(batch, map_)
+        return
     with pq.ParquetFile(folder / f"{name}.parquet") as file:
-        map_ = _place_map(folder) if name in ("sightings", "unsigned", "keys") else None
+        at = file.schema_arrow.get_field_index("time") if name in LONG else -1
         for group in range(file.num_row_groups):
+            told = file.metadata.row_group(group).column(at).statistics if at >= 0 else None
+            if told is not None and not within(told.min_raw, told.max_raw, span):
+                continue
             table = file.read_row_group(group, columns=columns).unify_dictionaries()
             for batch in table.combine_chunks().to_batches():
                 yield folded(batch, map_)

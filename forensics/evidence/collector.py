@@ -136,6 +136,11 @@ class Evidence:
         """Return the runs of key RRsets so far: a table of schema KEYS, source observed."""
         return key_table(self._held)
 
+    @property
+    def held(self) -> arrays.Gathering:
+        """What has been gathered, as the kernels keep it."""
+        return self._held
+
     def response_only_places(self) -> NDArray[np.int64]:
         """List the places whose address answered no query of the capture: one-direction taps.
 

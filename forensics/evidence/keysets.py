@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,14 +78,16 @@ def suspect_sightings(held: Gathering) -> int:
     return int(held.runs[: held.runs_used[0]][_suspect(held), RUN_COUNT].sum())
 
 
-def _joined(held: Gathering) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def joined(runs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Join the runs that follow each other without another RRset between.
+
+    Args:
+        runs: int64[n, RUN_COLUMNS], without suspect ones.
 
     Returns:
         (runs as int64[n, RUN_COLUMNS], ordered by owner, place and time; the capture of each
         one's last sighting)
     """
-    runs = held.runs[: held.runs_used[0]][~_suspect(held)]
     keys = (RUN_FIRST_FRAME, RUN_CAPTURE, RUN_FIRST, RUN_PLACE, RUN_OWNER)
     runs = runs[np.lexsort([runs[:, column] for column in keys])]
     if len(runs) == 0:
@@ -97,16 +99,16 @@ def _joined(held: Gathering) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     )
     begins = np.flatnonzero(np.concatenate([[True], ~same]))
     group = np.cumsum(np.concatenate([[True], ~same])) - 1
-    joined = runs[begins].copy()
+    made = runs[begins].copy()
     # The last row of each group in order of last time holds its end.
     ends = np.lexsort([runs[:, RUN_CAPTURE], runs[:, RUN_LAST], group])
     ends = ends[np.concatenate([begins[1:], [len(runs)]]) - 1]
-    joined[:, RUN_LAST] = runs[ends, RUN_LAST]
-    joined[:, RUN_LAST_FRAME] = runs[ends, RUN_LAST_FRAME]
-    joined[:, RUN_COUNT] = np.add.reduceat(runs[:, RUN_COUNT], begins)
-    joined[:, RUN_TTL] = np.maximum.reduceat(runs[:, RUN_TTL], begins)
-    joined[:, RUN_AA] = np.minimum.reduceat(runs[:, RUN_AA], begins)
-    return joined, runs[ends, RUN_CAPTURE]
+    made[:, RUN_LAST] = runs[ends, RUN_LAST]
+    made[:, RUN_LAST_FRAME] = runs[ends, RUN_LAST_FRAME]
+    made[:, RUN_COUNT] = np.add.reduceat(runs[:, RUN_COUNT], begins)
+    made[:, RUN_TTL] = np.maximum.reduceat(runs[:, RUN_TTL], begins)
+    made[:, RUN_AA] = np.minimum.reduceat(runs[:, RUN_AA], begins)
+    return made, runs[ends, RUN_CAPTURE]
 
 
 def _lists(values: list[list[Any]], kind: Any) -> Any:
@@ -116,29 +118,30 @@ def _lists(values: list[list[Any]], kind: Any) -> Any:
     return pa.array(values, pa.list_(kind))
 
 
-def key_table(held: Gathering) -> Any:
-    """Return the KEYS table of all runs so far.
+class KeySets(NamedTuple):
+    """The key RRsets that runs name by number.
 
-    Ordered by zone, type, place and time. Left out are unsolicited responses of addresses that
-    answered queries of the capture (see `response_only_places`).
+    Attributes:
+        owners: (owner, type) by number of RUN_OWNER.
+        rdatas: canonical RDATA of each record, by number of RUN_KEYSET.
+        kinds: type by number of RUN_KEYSET.
     """
-    import pyarrow as pa
 
-    runs, last_capture = _joined(held)
+    owners: list[tuple[str, int]]
+    rdatas: list[list[bytes]]
+    kinds: list[int]
+
+
+def key_sets(held: Gathering) -> KeySets:
+    """Read the key RRsets back from what the kernels have gathered."""
     owners: list[tuple[str, int]] = []
     for number in range(int(held.owners.used[0])):
         entry, _ = entry_parts(held.owners, number)
         owners.append((name_text(entry[2:]), int.from_bytes(entry[:2], "big")))
-    rank = np.empty(len(owners), dtype=np.int64)
-    rank[sorted(range(len(owners)), key=owners.__getitem__)] = np.arange(len(owners))
-    order = np.argsort(rank[runs[:, RUN_OWNER]], kind="stable")
-    runs, last_capture = runs[order], last_capture[order]
-
     rdatas: list[list[bytes]] = []
-    fields: list[list[tuple[int, int, int]]] = []
+    kinds: list[int] = []
     for number in range(int(held.keysets.used[0])):
         entry, records = entry_parts(held.keysets, number)
-        kind = int.from_bytes(entry[:2], "big")
         found: list[bytes] = []
         position = 0
         while position < len(records):
@@ -146,7 +149,39 @@ def key_table(held: Gathering) -> Any:
             found.append(records[position + 2 : position + 2 + size])
             position += 2 + size
         rdatas.append(found)
-        fields.append([key_fields(kind, rdata) for rdata in found])
+        kinds.append(int.from_bytes(entry[:2], "big"))
+    return KeySets(owners, rdatas, kinds)
+
+
+def key_table(held: Gathering) -> Any:
+    """Return the KEYS table of all runs so far.
+
+    Left out are unsolicited responses of addresses that answered queries of the capture (see
+    `response_only_places`).
+    """
+    runs = held.runs[: held.runs_used[0]][~_suspect(held)]
+    return runs_table(*joined(runs), key_sets(held))
+
+
+def raw_runs(held: Gathering) -> tuple[NDArray[np.int64], KeySets]:
+    """Return the runs as the kernels keep them, int64[n, RUN_COLUMNS], and their key RRsets."""
+    return held.runs[: held.runs_used[0]].copy(), key_sets(held)
+
+
+def runs_table(runs: NDArray[np.int64], last_capture: NDArray[np.int64], sets: KeySets) -> Any:
+    """Return the KEYS table of joined runs, ordered by zone, type, place and time."""
+    import pyarrow as pa
+
+    owners = sets.owners
+    rank = np.empty(len(owners), dtype=np.int64)
+    rank[sorted(range(len(owners)), key=owners.__getitem__)] = np.arange(len(owners))
+    order = np.argsort(rank[runs[:, RUN_OWNER]], kind="stable")
+    runs, last_capture = runs[order], last_capture[order]
+    rdatas = sets.rdatas
+    fields = [
+        [key_fields(kind, rdata) for rdata in found]
+        for kind, found in zip(sets.kinds, rdatas, strict=True)
+    ]
 
     keysets = pa.array(runs[:, RUN_KEYSET])
     count = len(runs)

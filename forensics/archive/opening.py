@@ -1,0 +1,62 @@
+"""Where the tables of a dataset are, whichever way it was written."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from forensics.archive.layout import MANIFEST, migrated
+from forensics.archive.store import Store, is_url
+from forensics.archive.view import ROOT
+from forensics.errors import UsageError
+
+_PLAIN: Final = "tables"
+
+
+def tables_of(dataset: Path) -> Path:
+    """The folder of tables of a dataset or report in a folder.
+
+    Raises:
+        UsageError: its first batch has not been finished, or it is of a version that is not read.
+    """
+    try:
+        manifest = json.loads((dataset / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        manifest = None
+    return dataset / _state_of(manifest, str(dataset))
+
+
+def _state_of(manifest: Any, where: str) -> str:
+    if not isinstance(manifest, dict) or "layout" not in manifest:
+        return _PLAIN
+    state = migrated(manifest, where).get("tables")
+    if state is None:
+        raise UsageError(f"{where}: no batch was finished yet; give the same ingest command again")
+    return str(state)
+
+
+@contextmanager
+def opened(dataset: str) -> Iterator[Path]:
+    """Give the folder of tables of a dataset, a path or a URL; of a URL a copy of its state.
+
+    Raises:
+        UsageError: see `tables_of`; or there is no dataset.
+    """
+    if not is_url(dataset):
+        yield tables_of(Path(dataset))
+        return
+    store = Store(dataset)
+    try:
+        manifest = json.loads(store.read(MANIFEST))
+    except FileNotFoundError:
+        raise UsageError(f"{dataset}: no dataset; make one with: dns-forensics ingest") from None
+    with tempfile.TemporaryDirectory(prefix="dns-forensics-") as made:
+        state = _state_of(manifest, dataset)
+        for name in store.names(state):
+            (Path(made) / name.rsplit("/", 1)[-1]).write_bytes(store.read(name))
+        (Path(made) / ROOT).write_text(store.root, encoding="utf-8")
+        yield Path(made)

@@ -1,0 +1,356 @@
+"""The long tables of many parts, read as the one table that a single run would have written.
+
+Parts number their captures, transactions, signatures and places each from 0. An index of the state
+says how these become the numbers of all parts together, and which rows the borders between files
+have changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics import limits
+from forensics.archive.layout import INDEX, LONG
+from forensics.archive.store import Store
+from forensics.vocabulary import SightingFlag
+
+ROOT: Final = "root.txt"
+"""File beside an index that was copied from elsewhere: where the dataset lies."""
+
+_UNPAIRED: Final = int(SightingFlag.UNPAIRED)
+_KNOWN: Final = int(SightingFlag.DO_KNOWN)
+_DO: Final = int(SightingFlag.DO)
+_EMPTY: Final = np.empty(0, np.int64)
+
+Span = tuple[int | None, int | None]
+"""ns since 1970: [from, to), None: open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a border changed of the responses of one part, by ascending number of `transaction`.
+
+    Attributes:
+        transaction: int64, the part's own number of the response's row.
+        to: int64, number in all of the row that it belongs to now.
+        paired: bool, it answers a query. do: bool, that had DO.
+    """
+
+    transaction: NDArray[np.int64]
+    to: NDArray[np.int64]
+    paired: NDArray[np.bool_]
+    do: NDArray[np.bool_]
+
+
+class View:
+    """The long tables of a state.
+
+    Args:
+        folder: of the state, with `INDEX`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._parts = json.loads((folder / INDEX).read_text(encoding="ascii"))["parts"]
+        mark = folder / ROOT
+        root = mark.read_text(encoding="utf-8") if mark.exists() else str(folder.parent.parent)
+        self._store = Store(root)
+
+    def batches(
+        self, name: str, columns: list[str] | None = None, span: Span = (None, None)
+    ) -> Iterator[Any]:
+        """Give a long table in batches of about `limits.BATCH_ROWS` rows, in order of its parts.
+
+        Args:
+            name: one of `layout.LONG`.
+            columns: some of its schema; None: all.
+            span: row groups that hold nothing of it are not read.
+        """
+        held: list[Any] = []
+        rows = 0
+        for batch in self._pieces(name, columns, span):
+            held.append(batch)
+            rows += batch.num_rows
+            if rows >= limits.BATCH_ROWS // 2:
+                yield from _joined(held)
+                held, rows = [], 0
+        if held:
+            yield from _joined(held)
+
+    def _pieces(self, name: str, columns: list[str] | None, span: Span) -> Iterator[Any]:
+        """Give what each part has, and its own rows of the stitches."""
+        for rank, part in enumerate(self._parts):
+            if not _overlaps(part, span):
+                continue
+            for file in part["files"].get(name, ()):
+                yield from self._read(name, file, rank, columns, span)
+            if name == "transactions":
+                stitched = self._stitched(rank, columns, span)
+                if stitched.num_rows:
+                    yield from stitched.to_batches()
+            if name == "unsigned":
+                yield from self._aside(rank, columns)
+
+    def _read(
+        self, name: str, file: str, rank: int, columns: list[str] | None, span: Span
+    ) -> Iterator[Any]:
+        import pyarrow.parquet as pq
+
+        wanted = columns
+        if columns is not None:
+            needed = ["transaction"]
+            wanted = [*columns, *(extra for extra in needed if extra not in columns)]
+        with pq.ParquetFile(self._store.open(file)) as opened:
+            at = opened.schema_arrow.get_field_index("time")
+            for group in range(opened.num_row_groups):
+                found = opened.metadata.row_group(group).column(at).statistics
+                if found is not None and not within(found.min_raw, found.max_raw, span):
+                    continue
+                table = opened.read_row_group(group, columns=wanted).unify_dictionaries()
+                for batch in table.combine_chunks().to_batches():
+                    made = self._numbered(name, batch, rank)
+                    if made.num_rows:
+                        yield made if columns is None else made.select(columns)
+
+    def _numbered(self, name: str, batch: Any, rank: int) -> Any:
+        """Give a part's rows the numbers of all."""
+        import pyarrow as pa
+
+        own = batch.column("transaction").to_numpy(zero_copy_only=False).astype(np.int64)
+        numbers = own + self._parts[rank]["base"]
+        flags = None
+        if name == "transactions":
+            gone = self._superseded(rank)
+            if len(gone):
+                keep = ~np.isin(own, gone)
+                if not keep.all():
+                    batch, numbers = batch.filter(pa.array(keep)), numbers[keep]
+        else:
+            moved = self._moved.get(rank)
+            if moved is not None:
+                numbers, flags = _follow(batch, own, numbers, moved)
+        changed = {"transaction": pa.array(numbers.astype(np.uint64))}
+        names = batch.schema.names
+        if flags is not None:
+            changed["flags"] = pa.array(flags, pa.uint16())
+        for column in ("capture", "response_capture"):
+            if column in names:
+                changed[column] = _constant(batch.column(column), rank)
+        if "signature" in names:
+            changed["signature"] = self._translated(batch, "signature", rank)
+        if "place" in names:
+            changed["place"] = self._translated(batch, "place", rank)
+        return pa.RecordBatch.from_arrays(
+            [changed.get(column, batch.column(column)) for column in names], schema=batch.schema
+        )
+
+    def _translated(self, batch: Any, column: str, rank: int) -> Any:
+        import pyarrow as pa
+
+        numbers = self._numbers(rank)[column]
+        return pa.array(numbers[batch.column(column).to_numpy(zero_copy_only=False)])
+
+    def _numbers(self, rank: int) -> dict[str, NDArray[np.uint32]]:
+        """The numbers in all of a part's signatures and places, by its own."""
+        if self._held_rank != rank:
+            row = self._numbering.read_row_group(rank)
+            self._held = {
+                name: row[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+                for name in ("signature", "place")
+            }
+            self._held_rank = rank
+        return self._held
+
+    _held_rank = -1
+
+    @cached_property
+    def _numbering(self) -> Any:
+        import pyarrow.parquet as pq
+
+        return pq.ParquetFile(self._folder / "numbers.parquet")
+
+    def _changes(self, name: str) -> Any:
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self._folder / f"{name}.parquet")
+
+    @cached_property
+    def _gone(self) -> dict[int, NDArray[np.int64]]:
+        table = self._changes("superseded")
+        return _by_rank(table, "transaction")
+
+    def _superseded(self, rank: int) -> NDArray[np.int64]:
+        return self._gone.get(rank, _EMPTY)
+
+    @cached_property
+    def _moved(self) -> dict[int, Moved]:
+        table = self._changes("moved")
+        ranks = table["rank"].to_numpy()
+        columns = {name: table[name].to_numpy() for name in ("transaction", "to", "paired", "do")}
+        found = {}
+        for rank in np.unique(ranks).tolist():
+            chosen = ranks == rank
+            found[rank] = Moved(**{name: column[chosen] for name, column in columns.items()})
+        return found
+
+    @cached_property
+    def _all_stitched(self) -> tuple[Any, NDArray[np.int64]]:
+        table = self._changes("stitched")
+        return table, table["rank"].to_numpy()
+
+    def _stitched(self, rank: int, columns: list[str] | None, span: Span) -> Any:
+        """The rows that the borders made of a part's first messages."""
+        import pyarrow as pa
+
+        table, ranks = self._all_stitched
+        begin, end = np.searchsorted(ranks, [rank, rank + 1]).tolist()
+        rows = table.slice(begin, end - begin).drop_columns(["rank"])
+        if span != (None, None) and rows.num_rows:
+            time = rows["time"].cast(pa.int64()).to_numpy()
+            rows = rows.filter(pa.array([within(at, at, span) for at in time.tolist()], pa.bool_()))
+        if columns is not None:
+            rows = rows.select(columns)
+        return rows.combine_chunks()
+
+    def _aside(self, rank: int, columns: list[str] | None) -> Iterator[Any]:
+        """The unsigned RRsets of responses of which a border told that they were asked with DO."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        moved = self._moved.get(rank)
+        if moved is None or not (moved.paired & moved.do).any():
+            return
+        table = pq.read_table(self._store.open(f"parts/{self._parts[rank]['part']}/aside.parquet"))
+        own = table["transaction"].to_numpy().astype(np.int64)
+        keep = np.isin(own, moved.transaction[moved.paired & moved.do])
+        for batch in table.filter(pa.array(keep)).combine_chunks().to_batches():
+            made = self._numbered("unsigned", batch, rank)
+            yield made if columns is None else made.select(columns)
+
+
+def is_state(folder: Path) -> bool:
+    """Whether a folder of tables is the state of a dataset of parts."""
+    return (folder / INDEX).is_file()
+
+
+def has(folder: Path, name: str) -> bool:
+    """Whether a folder of tables has this one, in whatever form."""
+    return (folder / f"{name}.parquet").is_file() or (name in LONG and is_state(folder))
+
+
+def within(least: int, most: int, span: Span) -> bool:
+    """Whether [least, most] and the span [from, to) have an instant in common."""
+    start, end = span
+    return (start is None or most >= start) and (end is None or least < end)
+
+
+def _overlaps(part: dict[str, Any], span: Span) -> bool:
+    if part["first"] is None:
+        return span == (None, None)
+    return within(part["first"], part["last"], span)
+
+
+def _follow(
+    batch: Any, own: NDArray[np.int64], numbers: NDArray[np.int64], moved: Moved
+) -> tuple[NDArray[np.int64], NDArray[np.uint16] | None]:
+    """Let rows follow the responses that a border has given to another transaction."""
+    at = np.minimum(np.searchsorted(moved.transaction, own), len(moved.transaction) - 1)
+    hit = moved.transaction[at] == own
+    if not hit.any():
+        return numbers, None
+    numbers = np.where(hit, moved.to[at], numbers)
+    if "flags" not in batch.schema.names:
+        return numbers, None
+    flags = batch.column("flags").to_numpy(zero_copy_only=False).astype(np.int64)
+    asked = np.where(moved.do[at], _KNOWN | _DO, _KNOWN)
+    told = np.where(moved.paired[at], (flags & ~(_UNPAIRED | _DO)) | asked, flags)
+    return numbers, np.where(hit, told, flags).astype(np.uint16)
+
+
+def _constant(column: Any, number: int) -> Any:
+    """A column of one number where the old one has a value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    filled = pa.array(np.full(len(column), number, np.uint16))
+    if not column.null_count:
+        return filled
+    return pc.if_else(column.is_valid(), filled, pa.scalar(None, pa.uint16()))
+
+
+def _by_rank(table: Any, column: str) -> dict[int, NDArray[np.int64]]:
+    ranks = table["rank"].to_numpy()
+    values = table[column].to_numpy().astype(np.int64)
+    return {rank: values[ranks == rank] for rank in np.unique(ranks).tolist()}
+
+
+def _joined(batches: list[Any]) -> Iterator[Any]:
+    """One batch out of several."""
+    import pyarrow as pa
+
+    table = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
+    yield from table.to_batches()
+
+
+def write_changes(
+    folder: Path,
+    stitched: list[dict[str, Any]],
+    superseded: list[tuple[int, int]],
+    moved: list[tuple[int, int, int, bool, bool]],
+) -> None:
+    """Write what the borders change into a state's folder, in an order of its own.
+
+    Args:
+        folder: of the state.
+        stitched: rows of schemas.TRANSACTIONS, numbered among all parts, with `capture`.
+        superseded: (rank of the part, its own number) of transactions that these replace.
+        moved: (rank, own number, number among all, whether it answers a query, whether that had
+            DO) of responses.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from forensics.schemas import TRANSACTIONS
+
+    stitched = sorted(stitched, key=lambda row: (row["capture"], row["transaction"]))
+    rank = pa.array([row["capture"] for row in stitched], pa.int64())
+    columns = [
+        pa.array([row[field.name] for row in stitched], field.type) for field in TRANSACTIONS
+    ]
+    rows = pa.Table.from_arrays(columns, schema=TRANSACTIONS).append_column("rank", rank)
+    gone = sorted(superseded)
+    followed = sorted(moved)
+    integer, truth = pa.int64(), pa.bool_()
+    tables = {
+        "stitched": rows,
+        "superseded": pa.table(
+            {
+                "rank": pa.array([one[0] for one in gone], integer),
+                "transaction": pa.array([one[1] for one in gone], integer),
+            }
+        ),
+        "moved": pa.table(
+            {
+                name: pa.array([one[at] for one in followed], kind)
+                for at, (name, kind) in enumerate(
+                    (
+                        ("rank", integer),
+                        ("transaction", integer),
+                        ("to", integer),
+                        ("paired", truth),
+                        ("do", truth),
+                    )
+                )
+            }
+        ),
+    }
+    for name, table in tables.items():
+        pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
