@@ -59,7 +59,8 @@ def join(root: str, parts: Sequence[Part], folder: Path, border: Stitched) -> No
     from forensics.transactions.places import packed
 
     store = Store(root)
-    write_changes(folder, border.rows, border.superseded, border.moved)
+    names = [part.name for part in parts]
+    write_changes(folder, names, border.rows, border.superseded, border.moved)
     signature_numbers = _join_signatures(store, parts, folder)
     place_numbers, addresses, answered = _join_places(store, parts, folder)
     unsolicited = _join_keys(

@@ -302,6 +302,7 @@ def _joined(batches: list[Any]) -> Iterator[Any]:
 
 def write_changes(
     folder: Path,
+    parts: list[str],
     stitched: list[dict[str, Any]],
     superseded: list[tuple[int, int]],
     moved: list[tuple[int, int, int, bool, bool]],
@@ -310,6 +311,7 @@ def write_changes(
 
     Args:
         folder: of the state.
+        parts: ids by rank.
         stitched: rows of schemas.TRANSACTIONS, numbered among all parts, with `capture`.
         superseded: (rank of the part, its own number) of transactions that these replace.
         moved: (rank, own number, number among all, whether it answers a query, whether that had
@@ -326,6 +328,8 @@ def write_changes(
         pa.array([row[field.name] for row in stitched], field.type) for field in TRANSACTIONS
     ]
     rows = pa.Table.from_arrays(columns, schema=TRANSACTIONS).append_column("rank", rank)
+    # The dataset's own files name a part by its id: whoever reads them elsewhere joins by that.
+    ids = pa.array([parts[one[0]] for one in sorted(superseded)], pa.string())
     gone = sorted(superseded)
     followed = sorted(moved)
     integer, truth = pa.int64(), pa.bool_()
@@ -335,6 +339,7 @@ def write_changes(
             {
                 "rank": pa.array([one[0] for one in gone], integer),
                 "transaction": pa.array([one[1] for one in gone], integer),
+                "part": ids,
             }
         ),
         "moved": pa.table(

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchkit import capture, formats, ingest, validate
+from benchkit import archive, capture, formats, ingest, validate
 from benchkit.contenders import default_ours
 from benchkit.measure import ProgramFailed
 
@@ -30,6 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.command == "validate":
         validate.bench(options.signatures, options.algorithm or list(validate.ALGORITHMS))
+        return 0
+    if options.command == "archive":
+        archive.bench(
+            archive.Options(
+                options.packets,
+                options.files,
+                options.seed,
+                tuple(options.workers or (1, 2)),
+                options.zone,
+                options.work,
+            )
+        )
         return 0
     if options.command == "stream":
         capture.stream(sys.stdout.buffer, options.packets, options.seed)
@@ -90,6 +102,17 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "stream", parents=[shared], help="write the synthetic capture to standard output"
     )
+    many = commands.add_parser(
+        "archive", help="ingest rotated files with one worker and with two, and report an hour"
+    )
+    many.add_argument("--packets", type=positive, default=20_000_000, help="default: %(default)s")
+    many.add_argument("--files", type=positive, default=200, help="default: %(default)s")
+    many.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
+    many.add_argument("--work", type=Path, default=default_work(), help="default: %(default)s")
+    many.add_argument(
+        "--workers", type=positive, action="append", help="may be repeated (default: 1 and 2)"
+    )
+    many.add_argument("--zone", default="example.", help="of the report: %(default)s")
     measure = commands.add_parser(
         "ingest", parents=[shared], help="time `dns-forensics ingest` beside PacketQ and tshark"
     )
