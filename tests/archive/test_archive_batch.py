@@ -51,7 +51,10 @@ def test_nothing_readable_is_an_error(tmp_path) -> None:
 
 @pytest.mark.parametrize("room", [0, 5, 17, 30, 61, 70])
 def test_a_full_disk_stops_and_the_next_run_goes_on(
-    files, dataset, tmp_path, monkeypatch, room  # noqa: F811
+    files,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    room,
 ) -> None:
     root = tmp_path / "dataset"
     put, done = Store.put, []
@@ -102,7 +105,7 @@ def test_every_file_is_as_the_manifest_names_it(dataset) -> None:  # noqa: F811
     assert {one.state for one in checked} == {SAME}
 
 
-def test_a_url_holds_the_same_dataset(files, dataset, tmp_path) -> None:  # noqa: F811
+def test_a_url_holds_the_same_dataset(files, tmp_path) -> None:  # noqa: F811
     fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
     memory = fsspec.filesystem("memory")
     inputs = []
