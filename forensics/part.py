@@ -256,14 +256,15 @@ def _write_loose(own: Path, tables: Path, first: int, last: int) -> None:
     from forensics.archive.sessions import sessions
     from forensics.archive.tables import iter_batches
     from forensics.schemas import TRANSACTIONS
+    from forensics.stitching import EDGE
 
     found = []
     for batch in iter_batches(tables, "transactions"):
         time = batch.column("time").cast(pa.int64())
         lone = pc.is_in(batch.column("pairing").cast(pa.string()), value_set=pa.array(LOOSE))
         edge = pc.or_(
-            pc.less_equal(time, first + limits.LATE_TIMEOUT),
-            pc.greater_equal(time, last - limits.LATE_TIMEOUT),
+            pc.less_equal(time, first + EDGE),
+            pc.greater_equal(time, last - EDGE),
         )
         rows = batch.filter(pc.and_(lone, edge))
         if rows.num_rows:

@@ -30,6 +30,10 @@ NEVER: Final = 2**63 - 1
 """Stands for the times of a capture without packets."""
 
 _REACH: Final = limits.LATE_TIMEOUT
+EDGE: Final = 2 * limits.LATE_TIMEOUT
+"""So far from a part's first and last packet its rows are looked at: as long as one may change
+another, and once more for what these stood beside."""
+
 _PAIRED: Final = (PAIRINGS[Pairing.ANSWERED], PAIRINGS[Pairing.LATE])
 _BUCKET_ROWS: Final = 2**19
 """Loose rows that one task pairs, some 2 KiB each while it does."""
@@ -126,7 +130,7 @@ def searches(root: str, parts: Sequence[Part]) -> list[Search]:
 
 
 def search(asked: Search) -> str:
-    """Find the whole rows at a part's edges whose session a neighbour has loose ends of.
+    """Find the whole rows at a part's edges of sessions that it or a neighbour has loose ends of.
 
     Returns:
         the name of the file that holds them.
@@ -142,15 +146,15 @@ def search(asked: Search) -> str:
         return asked.result
     loose = [
         pq.read_table(store.open(part_name(other, "loose.parquet")), columns=["session"])
-        for other in asked.others
+        for other in (*asked.others, asked.part)
         if store.exists(part_name(other, "loose.parquet"))
     ]
     wanted = pa.concat_tables(loose)["session"].unique() if loose else pa.array([], pa.uint64())
     schema = TRANSACTIONS.append(pa.field("session", pa.uint64()))
     kept = []
     columns = [*COLUMNS, "time", "latency", "pairing"]
-    head = (None, asked.first + _REACH + 1)
-    tail = (asked.last - 2 * _REACH, None)
+    head = (None, asked.first + EDGE)
+    tail = (asked.last - EDGE, None)
     for name in asked.files if len(wanted) else ():
         with pq.ParquetFile(store.open(name)) as file:
             at = file.schema_arrow.get_field_index("time")

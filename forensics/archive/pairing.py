@@ -79,6 +79,11 @@ class Exchange:
     waits: int = 0
 
     @property
+    def rows(self) -> list[int]:
+        """Numbers of the rows that its halves come from."""
+        return [row for row in (self.query, self.response) if row is not None]
+
+    @property
     def shape(self) -> tuple[int | None, int | None, int]:
         """What tells it from another."""
         return self.query, self.response, self.pairing
@@ -171,21 +176,41 @@ class Change(NamedTuple):
 def changes(rows: Sequence[Mapping[str, Any]]) -> Change:
     """Find what the borders change in rows of several parts.
 
+    What counts is where the rows of all parts pair differently from those of each part alone: rows
+    far from the borders may be missing here, and what they would have told stays as it was.
+
     Args:
         rows: of schemas.TRANSACTIONS with times as ns, `rank` the number of the part, and
             `session`; equal sessions stand together.
     """
     change = Change([], [], [])
     for group in _groups(rows):
-        halves = sorted((h for n in group for h in _halves(n, rows[n])), key=_read_order)
-        made = pair(halves)
-        before = {_shape(n, rows[n]) for n in group}
-        new = [one for one in made if one.shape not in before]
+        made = _paired(group, rows)
+        ranks = sorted({rows[number]["rank"] for number in group})
+        alone = {
+            one.shape
+            for rank in ranks
+            for one in _paired([n for n in group if rows[n]["rank"] == rank], rows)
+        }
+        gone: set[int] = set()
+        new = [one for one in made if one.shape not in alone]
+        # A row goes with both of its halves, and what these are in now comes with all of its own.
+        while more := {number for one in new for number in one.rows} - gone:
+            gone |= more
+            new = [one for one in made if gone.intersection(one.rows)]
+        same = {_shape(number, rows[number]) for number in gone}
+        new = [one for one in new if one.shape not in same]
         kept = {one.shape for one in made}
-        change.superseded.extend(n for n in group if _shape(n, rows[n]) not in kept)
+        change.superseded.extend(n for n in sorted(gone) if _shape(n, rows[n]) not in kept)
         change.exchanges.extend(new)
         change.moved.extend((one.response, one) for one in new if one.response is not None)
     return change
+
+
+def _paired(group: Sequence[int], rows: Sequence[Mapping[str, Any]]) -> list[Exchange]:
+    """Pair the halves of some rows."""
+    halves = (half for number in group for half in _halves(number, rows[number]))
+    return pair(sorted(halves, key=_read_order))
 
 
 def _read_order(half: Half) -> tuple[int, int, int, bool]:

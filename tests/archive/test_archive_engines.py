@@ -52,8 +52,8 @@ def test_duckdb_joins_the_stitches(dataset) -> None:  # noqa: F811
             ON raw.part = gone.part AND raw.transaction = gone.transaction
           UNION ALL SELECT qname FROM read_parquet('{state}/stitched.parquet'))
         """
-    ).fetchone()
-    assert count == (expected(dataset),)
+    ).fetchall()
+    assert count == [(expected(dataset),)]
 
 
 def test_polars_reads_the_same_rows(dataset) -> None:  # noqa: F811
