@@ -196,24 +196,26 @@ class Watcher:
             if now - source.mtime < bounds.DAMAGE_AGE and not self._follower.own:
                 continue
             cut = source.grows and source.at < source.size
-            for row in [*source.found, *([_cut(source)] if cut else [])]:
-                if row["reason"] in source.damage:
-                    continue
-                source.damage.append(row["reason"])
-                notices.append(
-                    {
-                        "schema": SCHEMA,
-                        "id": notice_id("damaged", source.name, row["reason"]),
-                        "event": "input-damaged",
-                        "noticed": rfc3339(self.known.newest),
-                        "capture": source.name,
-                        **row,
-                        "sentence": (
-                            f"{source.name} is damaged: {row['detail']}. What is readable in it "
-                            "was judged."
-                        ),
-                    }
-                )
+            rows = [*source.found, *([_cut(source)] if cut else [])]
+            rows = [row for row in rows if row["reason"] not in source.damage]
+            if not rows:
+                continue
+            source.damage += [row["reason"] for row in rows]
+            notices.append(
+                {
+                    "schema": SCHEMA,
+                    "id": notice_id("damaged", source.name, *source.damage),
+                    "event": "input-damaged",
+                    "noticed": rfc3339(self.known.newest),
+                    "capture": source.name,
+                    **rows[0],
+                    "losses": rows,
+                    "sentence": (
+                        f"{source.name} is damaged: {rows[0]['detail']}. What is readable in it "
+                        "was judged."
+                    ),
+                }
+            )
         return notices
 
     def _silence(self, now: int) -> list[Notice]:
