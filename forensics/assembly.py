@@ -67,8 +67,11 @@ def assemble(
                 "first": None if row["first"] is None else rfc3339(row["first"]),
                 "last": None if row["last"] is None else rfc3339(row["last"]),
                 "losses": {
-                    loss["reason"]: loss["count"] for loss in lost if loss["capture"] == row["path"]
+                    loss["reason"]: loss["count"]
+                    for loss in lost
+                    if loss["capture"] == row["path"] and loss["count"]
                 },
+                "ledger": _ledger(row),
             }
             for row in rows
         ],
@@ -87,6 +90,16 @@ def assemble(
         "events": story.events,
         "events_omitted": story.events_omitted,
     }
+
+
+def _ledger(row: dict[str, Any]) -> dict[str, Any] | None:
+    """Where the octets of an input went, and whether they are all there; None: no account."""
+    content = row["content_octets"]
+    if content is None:
+        return None
+    parts = {name: row[f"{name}_octets"] for name in ("message", "other", "framing", "lost")}
+    held = {"messages": parts.pop("message"), **parts}
+    return {"content": content, **held, "complete": content == sum(held.values())}
 
 
 def _as_sensor(row: dict[str, Any], paths: dict[int | None, str]) -> dict[str, Any]:

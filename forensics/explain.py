@@ -179,12 +179,14 @@ class Asker:
         from forensics.archive.tables import iter_batches
         from forensics.archive.view import has
         from forensics.explanation.store import Store
+        from forensics.scope import answered
         from forensics.validation.strays import contested
 
         def tables(table: str) -> Iterator[Any]:
             if not has(folder, table):
                 return iter(())  # a dataset of an earlier version
-            return iter_batches(folder, table)
+            rows = iter_batches(folder, table)
+            return answered(rows) if table == "sightings" else rows
 
         disputed = contested(lambda: tables("transactions"), lambda: tables("sightings"))
         clients = frozenset(map(_address, options.resolvers)) if view == "resolver" else frozenset()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from forensics.archive.tables import TableWriter, write_table
 from forensics.errors import InputError
-from forensics.vocabulary import PAIRINGS, MessageFlag, Role
+from forensics.vocabulary import PAIRINGS, MessageFlag, Role, SightingFlag
 from forensics.wire.blocks import MessageBlock, Parsed
 
 _WAITING: Final = 1
@@ -42,7 +42,8 @@ class IngestResult:
         errors: inputs that could not be read at all.
         messages: DNS messages put into transactions.
         outside: messages left out because they lie outside the asked times.
-        transferred: messages of zone transfers behind the first one of each.
+        transferred: further messages of zone transfers whose content is not read.
+        truncated: truncated responses forgotten before their repetition over TCP may have come.
         transactions: rows written, by vocabulary.PAIRINGS.
         sightings, unsigned, signatures, key_runs, places: rows written.
         responders: the places as the kernels keep them (transactions.places.Places).
@@ -56,6 +57,7 @@ class IngestResult:
     messages: int = 0
     outside: int = 0
     transferred: int = 0
+    truncated: int = 0
     transactions: dict[str, int] = field(default_factory=dict)
     sightings: int = 0
     unsigned: int = 0
@@ -74,6 +76,7 @@ class IngestResult:
             "open-transactions": self.evicted,
             "outside-times": self.outside,
             "zone-transfer": self.transferred,
+            "open-truncated": self.truncated,
         }
 
 
@@ -112,6 +115,7 @@ def ingest(
     from forensics.evidence.collector import Evidence
     from forensics.transactions.match import Matcher
     from forensics.transactions.places import packed, places, places_table
+    from forensics.transactions.transfers import Transfers
 
     def told(facts: CaptureFacts, octets: int) -> None:
         if progress is not None:
@@ -120,6 +124,7 @@ def ingest(
     result = IngestResult(folder)
     matcher = Matcher(places(servers, resolvers))
     evidence = collector or Evidence(servers, resolvers)
+    transfers = Transfers()
     named = {packed(address): Role.SERVER for address in servers}
     named |= {packed(address): Role.RESOLVER for address in resolvers}
     with _Writing(folder, named, matcher.reuse) as writing, _Gathering(evidence, writing) as found:
@@ -127,11 +132,14 @@ def ingest(
             if isinstance(block, CaptureFacts):
                 result.captures.append(block)
                 continue
-            wanted = _wanted(block, start, end, result)
+            wanted, further = _wanted(block, start, end, result)
             parsed, room = found.parse(wanted, result.messages)
             for batch in matcher.match(wanted, parsed):
                 writing.transactions(batch)
+            content = transfers.follow(wanted, parsed, further)
             found.collect(wanted, parsed, room)
+            if content is not None:
+                found.collect_content(*content)
             result.messages += len(wanted)
         writing.transactions(matcher.finish())
     result.captures.sort(key=lambda facts: facts.number)
@@ -140,6 +148,8 @@ def ingest(
     result.sightings = writing.sighted
     result.unsigned = writing.bare
     result.evicted = matcher.evicted
+    result.transferred = transfers.left_out
+    result.truncated = writing.forgotten
     result.skipped = evidence.skipped
     for name, table in (
         ("captures", captures_table(result.captures)),
@@ -160,13 +170,13 @@ def ingest(
 
 def _wanted(
     block: MessageBlock, start: int | None, end: int | None, result: IngestResult
-) -> MessageBlock:
-    """Leave out what is no message of its own, and what lies outside the asked times."""
+) -> tuple[MessageBlock, MessageBlock | None]:
+    """Leave out copies and what lies outside the asked times.
+
+    Give what is no message of its own apart: further ones of zone transfers, if there are any.
+    """
     keep: NDArray[np.bool_] = (block.flags & MessageFlag.DUPLICATE) == 0
     continued = (block.flags & MessageFlag.CONTINUED) != 0
-    if continued.any():
-        result.transferred += int((keep & continued).sum())
-        keep &= ~continued
     if start is not None or end is not None:
         inside = np.ones(len(block), bool)
         if start is not None:
@@ -175,17 +185,14 @@ def _wanted(
             inside &= block.time < end
         result.outside += int((keep & ~inside).sum())
         keep &= inside
-    if keep.all():
-        return block
-    whole = ("octets", "capture", "identities")
-    return MessageBlock(
-        **{
-            column.name: getattr(block, column.name)
-            if column.name in whole
-            else getattr(block, column.name)[keep]
-            for column in fields(MessageBlock)
-        }
-    )
+    if continued.any():
+        return _chosen(block, keep & ~continued), _chosen(block, keep & continued)
+    return _chosen(block, keep), None
+
+
+def _chosen(block: MessageBlock, keep: NDArray[np.bool_]) -> MessageBlock:
+    """The messages to keep, over the same octets."""
+    return block if keep.all() else block.taken(keep)
 
 
 class _Worker:
@@ -238,9 +245,12 @@ class _Writing:
     def __init__(
         self, folder: Path, named: dict[bytes, Role], reuse: Callable[[Any], None]
     ) -> None:
+        from forensics.transactions.chains import Chains
+
         self.pairings = np.zeros(len(PAIRINGS), np.int64)
         self.sighted = 0
         self.bare = 0
+        self._chains = Chains()
         self._named = named
         self._reuse = reuse
         self._room: Any = None
@@ -248,6 +258,11 @@ class _Writing:
         self._sightings = TableWriter(folder, "sightings")
         self._unsigned = TableWriter(folder, "unsigned")
         self._worker = _Worker("writer")
+
+    @property
+    def forgotten(self) -> int:
+        """Truncated responses that were forgotten early."""
+        return self._chains.dropped
 
     def transactions(self, batch: Any) -> None:
         """Hand over a batch of rows."""
@@ -268,8 +283,9 @@ class _Writing:
 
         if self._room is None:
             self._room = room()
-        rows, pairings = to_arrow(batch, self._named, self._room)
+        matched, pairings = to_arrow(batch, self._named, self._room)
         self._reuse(batch)
+        rows = self._chains.link(matched)
         self.pairings += pairings
         self._transactions.write(rows)
 
@@ -319,6 +335,29 @@ class _Gathering:
     def collect(self, block: MessageBlock, parsed: Parsed, columns: Parsed) -> None:
         """Hand over a block that has been matched, with the columns to be given back."""
         self._worker.put(self._collect, block, parsed, columns)
+
+    def collect_content(
+        self, block: MessageBlock, transactions: NDArray[np.int64], places: NDArray[np.int64]
+    ) -> None:
+        """Hand over messages of zone transfers, with the transaction and the place of each."""
+        self._worker.put(self._collect_content, block, transactions, places)
+
+    def _collect_content(
+        self, block: MessageBlock, transactions: NDArray[np.int64], places: NDArray[np.int64]
+    ) -> None:
+        import pyarrow as pa
+
+        from forensics.transactions.transfers import as_content
+        from forensics.wire.message import parse
+
+        parsed = parse(block, 0)
+        as_content(parsed, transactions, places)
+        sightings, _ = self._evidence.collect(block, parsed)
+        at = sightings.schema.get_field_index("flags")
+        flags = sightings.column(at).to_numpy() | np.uint16(SightingFlag.TRANSFER)
+        columns = [*sightings.columns]
+        columns[at] = pa.array(flags, pa.uint16())
+        self._sightings.add(pa.RecordBatch.from_arrays(columns, schema=sightings.schema))
 
     def _collect(self, block: MessageBlock, parsed: Parsed, columns: Parsed) -> None:
         sightings, unsigned = self._evidence.collect(block, parsed)

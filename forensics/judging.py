@@ -51,6 +51,7 @@ def report_of(
     from forensics.timeline.evidence import Evidence
     from forensics.timeline.story import tell
     from forensics.timeline.twins import twins
+    from forensics.transactions.chains import continued, lookups
     from forensics.validation.exchanges import Streams
     from forensics.validation.horizon import horizons
     from forensics.validation.judge import judge
@@ -77,7 +78,7 @@ def report_of(
 
     def sightings() -> Iterator[Any]:
         stored = iter_batches(tables, "sightings", span=span)
-        return marked(scope.sightings(stored, signatures), disputed)
+        return marked(scope.answers(stored, signatures), disputed)
 
     def transactions() -> Iterator[Any]:
         return scope.transactions(iter_batches(tables, "transactions", span=span))
@@ -85,6 +86,7 @@ def report_of(
     def all_transactions() -> Iterator[Any]:
         return timed.transactions(iter_batches(tables, "transactions", span=span))
 
+    retried = continued(iter_batches(tables, "transactions", ["continues"], span=span))
     pairs = sighting_pairs(sightings(), places)
     anchored = {anchor.zone for anchor in anchors}
     keyless = keyless_answers(all_transactions, sightings, signatures, anchored, places, disputed)
@@ -132,7 +134,7 @@ def report_of(
             checks=judgement.checks,
             verdicts=_of_one_view(judgement.verdicts),
             caches=subjects.caches if subjects else {},
-            transactions=lambda: sights.once(transactions()),
+            transactions=lambda: sights.once(lookups(transactions(), retried)),
             sightings=(
                 (lambda: chain(sightings(), subjects.sightings.to_batches()))
                 if subjects

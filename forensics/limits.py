@@ -213,6 +213,18 @@ CLOCK_ONE_WAY: Final = SECOND // 2
 """The same where both sensors saw only queries, or only responses: there an offset and the path's
 delay look alike, and no path takes this long."""
 
+TCP_RETRY_WINDOW: Final = QUERY_TIMEOUT
+"""A query over TCP continues a truncated response over UDP that came at most this long before it.
+Clients turn to TCP at once; the query shows only when the handshake is done, whose SYN is repeated
+after 1, 3 and 7 s (RFC 6298)."""
+
+OPEN_TRUNCATED: Final = 2**18
+"""Truncated responses that may still be continued over TCP: 6,500 a second. Each costs its names
+twice."""
+
+OPEN_TRANSFERS: Final = 4096
+"""Zone transfers whose further messages find their transaction: more than a server allows."""
+
 LATE_TIMEOUT: Final = 3 * QUERY_TIMEOUT
 """A query is forgotten this long after it was sent; a response after that is *unsolicited*."""
 

@@ -143,8 +143,18 @@ TRANSACTIONS: Final = _schema(
         ("vantage", _TEXT, "vocabulary.VANTAGES"),
         ("kind", _TEXT, "packet, or the dnstap type of the first message"),
         ("identity", _TEXT, "dnstap identity; null: none"),
+        (
+            "continues",
+            pa.uint64(),
+            "transaction whose truncated response over UDP this one repeats over TCP; null: none",
+        ),
     ],
 )
+
+MATCHED: Final = pa.schema(
+    [column for column in TRANSACTIONS if column.name != "continues"], TRANSACTIONS.metadata
+)
+"""Transactions before transactions/chains.py has joined them."""
 
 PLACES: Final = _schema(
     "places",

@@ -12,6 +12,7 @@ from typing import Any
 
 from forensics.errors import UsageError
 from forensics.knowledge import is_subdomain
+from forensics.vocabulary import SightingFlag
 
 
 class Scope:
@@ -73,6 +74,10 @@ class Scope:
                 rows = rows.filter(pc.is_in(rows.column("signature"), value_set=chosen))
             yield rows
 
+    def answers(self, batches: Iterator[Any], signatures: Any) -> Iterator[Any]:
+        """Do as `sightings`, without those in zone transfers, which are no answers."""
+        return answered(self.sightings(batches, signatures))
+
     def unsigned(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Keep unsigned RRsets within the times; those of other names find no transaction."""
         for batch in batches:
@@ -99,6 +104,16 @@ class Scope:
         low = pc.greater_equal(time, -(2**63) if self._start is None else self._start)
         high = pc.less(time, 2**63 - 1 if self._end is None else self._end)
         return batch.filter(pc.and_(low, high))
+
+
+def answered(batches: Iterator[Any]) -> Iterator[Any]:
+    """Leave out the sightings in zone transfers."""
+    import pyarrow as pa
+
+    for batch in batches:
+        flags = batch.column("flags").to_numpy(zero_copy_only=False)
+        transfer = (flags & int(SightingFlag.TRANSFER)) != 0
+        yield batch.filter(pa.array(~transfer)) if transfer.any() else batch
 
 
 def _name(text: str) -> str:

@@ -113,8 +113,8 @@ class MessageFlag(IntFlag):
     DISPUTED = 16
     """octets of it came twice and differ (overlapping fragments or segments): never accuses"""
     CONTINUED = 32
-    """a further message of a zone transfer (RFC 5936 2.2): counted, then left out, as it is no
-    response of its own"""
+    """a further message of a zone transfer (RFC 5936 2.2): it is no response of its own, but goes
+    with the first one"""
 
 
 class SightingFlag(IntFlag):
@@ -137,6 +137,9 @@ class SightingFlag(IntFlag):
     """the message was cut in the capture: never accuses"""
     AUTHORITY = 1024
     """the responder acted as an authority (by flags, dnstap type or the user's word)"""
+    TRANSFER = 2048
+    """in a zone transfer: content of the zone, no answer; an RRset may span messages, so that a
+    signature that does not verify says nothing (always with UNPAIRED)"""
 
 
 class Status(IntEnum):
@@ -488,7 +491,12 @@ LOSSES: Final = {
     "cbor-malformed": LossKind("stretch", "of a C-DNS file that is no block"),
     "cbor-limit": LossKind("item", "of a C-DNS block beyond the limits"),
     "unreadable": LossKind("input", "that could not be opened or recognised"),
-    "zone-transfer": LossKind("message", "of a zone transfer behind its first one", False),
+    "zone-transfer": LossKind(
+        "message", "of a zone transfer that lists differences or shows no beginning", False
+    ),
+    "open-truncated": LossKind(
+        "truncated response", "of which too many were waiting for their repetition over TCP", False
+    ),
     "outside-times": LossKind("message", "outside the times asked for", False),
     "open-transactions": LossKind(
         "transaction", "closed early because too many were open at once", False

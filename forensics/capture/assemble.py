@@ -50,7 +50,7 @@ from forensics.capture.held import (
 from forensics.capture.integers import be16, int64
 from forensics.capture.link import FIRST_FRAGMENT, WHOLE, transport
 from forensics.capture.losses import Reason
-from forensics.capture.outcome import addresses, hand_on, note
+from forensics.capture.outcome import addresses, decide, hand_on, note
 from forensics.capture.tcp import due, give_up, segment
 from forensics.vocabulary import MessageFlag, Transport
 from forensics.wire.jit import lean_kernel
@@ -105,7 +105,7 @@ def _give_up_datagram(
         leave(held, row)
         return
     if table[row, HEADER] == 0:
-        settle_pieces(held, row, reason, -1, out)
+        settle_pieces(held, row, reason, -1, 0, 0, out)
         leave(held, row)
         return
     note_overlap(held, row, out)
@@ -119,6 +119,7 @@ def _give_up_datagram(
     )
     fate = reason
     spared = int64(-1)
+    taken = int64(0)
     if at == NOT_IP:
         fate = _OTHER
     elif at >= 0 and state == WHOLE and protocol == 17:
@@ -143,11 +144,13 @@ def _give_up_datagram(
             )
             note(out, capture, _CARRIED, 1, 0, table[row, OFFSET_ONE], frame)
             spared = capture
+            taken = captured
         else:
             fate = _OTHER if verdict == NO_DNS else verdict
     elif at >= 0 and state == WHOLE and protocol >= 0 and not is_part(protocol):
         fate = _OTHER
-    settle_pieces(held, row, fate, spared, out)
+    around = start - first if taken else int64(0)
+    settle_pieces(held, row, fate, spared, taken, around, out)
     leave(held, row)
 
 
@@ -181,6 +184,7 @@ def _complete(
     )
     fate = _OTHER
     spared = int64(-1)
+    taken = int64(0)
     nested = int64(-1)
     if at < 0:
         fate = _OTHER if at == NOT_IP else -2 - at
@@ -191,9 +195,11 @@ def _complete(
             nested = at
             fate = _CARRIED
             spared = present
+            taken = int64(_NEVER)
     elif protocol == 17:
         if verdict == MESSAGE:
             fate = _CARRIED
+            taken = captured
             flags = _DISPUTED if disputed else 0
             if captured < length:
                 flags |= _CUT
@@ -218,10 +224,15 @@ def _complete(
         elif verdict >= 0:
             fate = verdict
     elif protocol == 6 and here + 4 <= end and _carries_dns(octets, here, bitmap):
+        # The octets of its pieces are those of the segment, which would count them once more.
+        weight = out.state[outcome.WEIGHT]
+        out.state[outcome.WEIGHT] = 0
         segment(streams, starts, octets, at, here, end, stop, now, frame, offset, out)
+        out.state[outcome.WEIGHT] = weight
         fate = _CARRIED
         spared = present
-    settle_pieces(datagrams, row, fate, spared, out)
+        taken = int64(_NEVER)
+    settle_pieces(datagrams, row, fate, spared, taken, 0, out)
     close(datagrams, row, now)
     return nested, end, wire_end
 
@@ -403,12 +414,14 @@ def assemble(
                     offset,
                     out,
                 )
+                state[outcome.WEIGHT] = 0
                 continue
             if row and _shows_no_dns(octets, at, end, wire_end, bitmap):
                 ignore(datagrams, row, out)
             at = -1
         if at >= 0:
-            note(out, state[outcome.PRESENT], _DEEP, 1, end - at, offset, frame)
+            decide(out, _DEEP, 1, end - at, offset, frame)
+        state[outcome.WEIGHT] = 1
 
 
 @lean_kernel

@@ -63,6 +63,8 @@ class Exotic:
             if at < 0:
                 packets.link[index] = at
                 continue
+            if self._facts.ledger is not None:
+                self._facts.ledger.framing += at
             packets.start[index] += at
             packets.captured[index] -= at
             packets.wire[index] -= at

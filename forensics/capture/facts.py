@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 class Ledger:
     """What became of the decompressed octets of an input; with its losses they are all there.
 
+    What TCP carries is a message with its two octets of length; a segment without data is framing.
+
     Attributes:
         content: octets of the input, decompressed.
-        messages: in DNS messages, or in what DNS messages were made of.
+        messages: in DNS messages, or in what DNS messages were made of; copies are such too.
         other: in frames without a message.
-        framing: of the format itself, around them.
+        framing: of the format itself, around them, and of headers of packets with a message.
     """
 
     content: int = 0

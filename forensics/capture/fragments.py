@@ -42,7 +42,7 @@ from forensics.capture.held import (
 )
 from forensics.capture.integers import be16, be32, int64
 from forensics.capture.losses import Reason
-from forensics.capture.outcome import addresses, note
+from forensics.capture.outcome import addresses, claim, decide, note
 from forensics.wire.jit import lean_kernel
 
 # Columns of `Held.table` for datagrams.
@@ -81,6 +81,8 @@ _TWICE: Final = limits.DUPLICATE_WINDOW
 _CAPTURES_MOST: Final = 8
 _COPY: Final = outcome.COPY
 _OTHER: Final = outcome.OTHER
+_CARRIED: Final = outcome.CARRIED
+_FRAMING: Final = outcome.FRAMING
 _MALFORMED: Final = int(Reason.FRAGMENT_MALFORMED)
 _OVERLAP: Final = int(Reason.FRAGMENT_OVERLAP)
 _LIMIT: Final = int(Reason.FRAGMENT_LIMIT)
@@ -139,10 +141,14 @@ def piece_of(octets: Any, at: int, end: int, wire_end: int) -> tuple[int, int, i
 
 
 @lean_kernel
-def settle_pieces(held: Any, row: int, reason: int, spared: int, out: Any) -> None:
+def settle_pieces(
+    held: Any, row: int, reason: int, spared: int, taken: int, around: int, out: Any
+) -> None:
     """Note what became of the pieces of a datagram, and let go of their records.
 
-    `spared`: number of the capture in which one piece is counted elsewhere; -1: none is.
+    `spared`: number of the capture in which one piece is counted elsewhere; -1: none is. `taken`:
+    octets of the pieces that are in a message, `around`: of its headers; what is left shares the
+    pieces' fate.
     """
     table = held.table
     records = held.records
@@ -150,26 +156,33 @@ def settle_pieces(held: Any, row: int, reason: int, spared: int, out: Any) -> No
         record = table[row, FIRST]
         capture = records[record, CAPTURE]
         packets = records[record, PACKETS]
+        octets = records[record, TIME]
+        offset = records[record, OFFSET]
+        frame = records[record, FIRST_FRAME]
         if capture == spared:
             packets -= 1
             spared = -1
-        if packets:
-            note(
-                out,
-                capture,
-                reason,
-                packets,
-                records[record, TIME],
-                records[record, OFFSET],
-                records[record, FIRST_FRAME],
-            )
+        inside = min(octets, taken)
+        headers = min(octets - inside, around)
+        taken -= inside
+        around -= headers
+        octets -= inside + headers
+        if inside:
+            note(out, capture, _CARRIED, 0, inside, offset, frame)
+        if reason == _CARRIED or packets == 0:
+            headers += octets
+            octets = int64(0)
+        if headers:
+            note(out, capture, _FRAMING, 0, headers, offset, frame)
+        if packets or octets:
+            note(out, capture, reason, packets, octets, offset, frame)
         drop_first(held, row)
 
 
 @lean_kernel
 def ignore(held: Any, row: int, out: Any) -> None:
     """Let go of a datagram that is no DNS, but for the memory that it is none."""
-    settle_pieces(held, row, _OTHER, -1, out)
+    settle_pieces(held, row, _OTHER, -1, 0, 0, out)
     free_pages(held, row, 0)
     held.table[row, STATE] = IGNORED
 
@@ -315,10 +328,10 @@ def add_piece(
     size = end - at
     number, protocol, place, more, data, length = piece_of(octets, at, end, wire_end)
     if number < 0:
-        note(out, capture, -1 - number, 1, size, offset, frame)
+        decide(out, -1 - number, 1, size, offset, frame)
         return 0
     if length <= 0 or (more and length & 7) or place + length > _PAYLOAD_MOST:
-        note(out, capture, _MALFORMED, 1, size, offset, frame)
+        decide(out, _MALFORMED, 1, size, offset, frame)
         return 0
     a, b, c, d = addresses(octets, at)
     rest = number | (protocol << 32) | (int64(octets[at] >> 4) << 40)
@@ -326,17 +339,17 @@ def add_piece(
     row = find(held, slot, a, b, c, d, rest)
     if row and table[row, STATE] == COMPLETE:
         if abs(now - table[row, LAST]) <= _TWICE:
-            note(out, capture, _COPY, 1, size, offset, frame)
+            decide(out, _COPY, 1, size, offset, frame)
             return 0
         leave(held, row)
         row = 0
     if row and table[row, STATE] == IGNORED:
-        note(out, capture, _OTHER, 1, size, offset, frame)
+        decide(out, _OTHER, 1, size, offset, frame)
         return 0
     if not row:
         oldest = crowded(held, slot)
         if oldest:
-            settle_pieces(held, oldest, _LIMIT, -1, out)
+            settle_pieces(held, oldest, _LIMIT, -1, 0, 0, out)
             leave(held, oldest)
         row = enter(held, slot, a, b, c, d, rest, now)
         table[row, TOTAL] = -1
@@ -361,10 +374,10 @@ def add_piece(
     elif not more:
         table[row, TOTAL] = place + length
     if not fresh:
-        note(out, capture, _COPY, 1, size, offset, frame)
+        decide(out, _COPY, 1, size, offset, frame)
         return 0
     table[row, UNITS] += fresh
-    _contribute(held, row, size, frame, offset, capture)
+    _contribute(held, row, claim(out, size), frame, offset, capture)
     return row
 
 

@@ -71,7 +71,15 @@ USED: Final = 10
 """
 BEGINS: Final = 11
 """Number of the octet that its first segment began with."""
-RECORD_COLUMNS: Final = 12
+STORED: Final = 12
+"""Octets of its packets that it stands for in the account."""
+TAKEN: Final = 13
+"""Those of them that are in messages."""
+PASSED_FOR: Final = 14
+"""The reason for which the others were passed over last; -1: none were."""
+WEIGHS: Final = 15
+"""`outcome.WEIGHT` when it came."""
+RECORD_COLUMNS: Final = 16
 
 # Numbers in `Held.state`
 ENTRIES_MADE: Final = 0

@@ -195,12 +195,15 @@ class Losses:
 
     @property
     def octets(self) -> int:
-        """Octets lost for all reasons together."""
-        return sum(loss.octets for loss in self._by_reason.values())
+        """Octets of the input that were lost, for all reasons together.
+
+        Those of notices are none: never captured, or of packets that met their own fate.
+        """
+        return sum(loss.octets for loss in self._by_reason.values() if loss.reason not in NOTICES)
 
     def as_dict(self) -> dict[str, int]:
         """Count by the reason's name, sorted by name: the form of report.json."""
-        return dict(sorted((REASONS[row.reason], row.count) for row in self.rows()))
+        return dict(sorted((REASONS[row.reason], row.count) for row in self.rows() if row.count))
 
     def __len__(self) -> int:
         """Return how many reasons occurred."""

@@ -20,8 +20,10 @@ from forensics.wire.words import le64
 CARRIED: Final = len(Reason)
 COPY: Final = len(Reason) + 1
 OTHER: Final = len(Reason) + 2
-FATES: Final = len(Reason) + 3
-"""Codes of fates: those of the losses, then the three that are none."""
+FRAMING: Final = len(Reason) + 3
+"""Of octets alone: headers of packets that a message was made of."""
+FATES: Final = len(Reason) + 4
+"""Codes of fates: those of the losses, then those that are none."""
 
 # Columns of `Outcome.rows`
 START: Final = 0
@@ -61,6 +63,12 @@ CHECKED: Final = 5
 """Packets whose time the waiting entries have been held against."""
 DONE: Final = 6
 """Packets of the list that have been put in."""
+CLAIMED: Final = 7
+"""Octets of packets of the present capture that have a fate, or wait for one: the rest of what
+they hold is framing."""
+WEIGHT: Final = 8
+"""1; 0: the octets at hand are those of packets that have been accounted for already."""
+_STATE: Final = 9
 
 _MAPPED: Final = np.uint64(0xFFFF0000)
 _UPPER: Final = np.uint64(0xFFFFFFFF00000000)
@@ -71,8 +79,9 @@ shortest messages (14 octets) gives 18,725, and what two streams held before it 
 ROOM_MOST: Final = 2**20
 """Octets that one step may write behind the window: what two streams hold, a datagram, and as much
 again to look at."""
-ELSEWHERE_MOST: Final = 2**12
-"""Fates of other captures that one step may add: more than two streams have records and gaps."""
+ELSEWHERE_MOST: Final = 2**13
+"""Fates of other captures that one step may add: more than two streams have records and gaps, of
+three notes each."""
 
 
 class Outcome(NamedTuple):
@@ -98,7 +107,7 @@ def outcome() -> Outcome:
         np.empty((2 * ROWS_MOST, ROW_COLUMNS), np.int64),
         np.zeros((FATES, 4), np.int64),
         np.empty((2 * ELSEWHERE_MOST, 6), np.int64),
-        np.zeros(8, np.int64),
+        np.zeros(_STATE, np.int64),
     )
     made.fates[:, OFFSET:] = -1
     return made
@@ -126,6 +135,20 @@ def note(
     elsewhere[row, FIRST_FRAME] = frame
     elsewhere[row, FATE] = fate
     elsewhere[row, FILE] = capture
+
+
+@lean_kernel
+def claim(out: Any, octets: int) -> int:
+    """Take octets of the packet at hand into the account; return how many of them count."""
+    weighed = octets * out.state[WEIGHT]
+    out.state[CLAIMED] += weighed
+    return int64(weighed)
+
+
+@lean_kernel
+def decide(out: Any, fate: int, packets: int, octets: int, offset: int, frame: int) -> None:
+    """Note the fate of octets of the packet at hand, at once."""
+    note(out, out.state[PRESENT], fate, packets, claim(out, octets), offset, frame)
 
 
 @lean_kernel

@@ -21,7 +21,7 @@ from forensics.capture.duplicates import Duplicates, is_copy
 from forensics.capture.encapsulations import ENCAPSULATIONS, NOT_IP, NOTHING, new_counts
 from forensics.capture.encrypted import PLAIN, encrypted_segment, new_flows
 from forensics.capture.exotic import Exotic
-from forensics.capture.facts import CaptureFacts
+from forensics.capture.facts import CaptureFacts, Ledger
 from forensics.capture.integers import AHEAD, be16, fetch, int64
 from forensics.capture.link import STRIPPED, WHOLE, inner, kind_of, link_type_name, network
 from forensics.capture.losses import SENTENCES, Reason, new_tally
@@ -148,6 +148,7 @@ def dissect(
     tunnels: Any,
     flows: Any,
     parts: Any,
+    ledger: Any,
     tally: Any,
 ) -> tuple[int, int, int, int, int]:
     """Find the DNS messages over UDP in packets, and leave out the copies of earlier ones.
@@ -160,13 +161,18 @@ def dissect(
     `MessageBlock`, but source and destination uint8 (16 N); parts int64 (N, 4): what
     `assemble.assemble` puts together. State: what `duplicates.is_copy`
     needs; links uint8 (65536): set to 1 for each link type seen; tunnels, see
-    `encapsulations.new_counts`; flows, see `encrypted.new_flows`. tally int64 (reasons, 4): losses,
+    `encapsulations.new_counts`; flows, see `encrypted.new_flows`. ledger int64 (4): octets, see
+    `facts.Ledger.add`, and those of the fragments and segments. tally int64 (reasons, 4): losses,
     with the packet's index as ordinal.
     """
     count = 0
     other = 0
     copies = 0
     part_count = 0
+    inside = 0
+    around = 0
+    foreign = 0
+    waiting = 0
     ahead = 0
     touched = 0
     for i in range(len(packet_start)):
@@ -212,6 +218,7 @@ def dissect(
         if at < 0:
             if at == NOT_IP:
                 other += 1
+                foreign += size
             else:
                 _lose(tally, -2 - at, size, i)
             continue
@@ -224,26 +231,31 @@ def dissect(
                 part = here + 4 <= end and (
                     has_port(bitmap, be16(octets, here)) or has_port(bitmap, be16(octets, here + 2))
                 )
-            secret, payload = PLAIN, 0
+            secret = PLAIN
             if not part and state == WHOLE:
-                secret, payload = encrypted_segment(octets, at, here, end, stop, flows)
+                secret, _ = encrypted_segment(octets, at, here, end, stop, flows)
             if part:
                 parts[part_count, 0] = i
                 parts[part_count, 1] = at
                 parts[part_count, 2] = end
                 parts[part_count, 3] = wire_end
                 part_count += 1
+                waiting += size
             elif secret == PLAIN:
                 other += 1
+                foreign += size
             else:
-                _lose(tally, secret, payload, i)
+                _lose(tally, secret, size, i)
             continue
         if protocol != 17 or verdict == NO_DNS:
             other += 1
+            foreign += size
             continue
         if verdict != MESSAGE:
-            _lose(tally, verdict, held, i)
+            _lose(tally, verdict, size, i)
             continue
+        inside += held
+        around += size - held
         flag = 0
         if held < full:
             flag = _CUT
@@ -263,6 +275,10 @@ def dissect(
         destination_port[count] = be16(octets, here + 2)
         flags[count] = flag
         count += 1
+    ledger[0] += inside
+    ledger[1] += foreign
+    ledger[2] += around
+    ledger[3] += waiting
     return count, other, copies, part_count, touched
 
 
@@ -292,6 +308,7 @@ class Dissector:
     def __init__(self, facts: CaptureFacts, reassembly: Reassembly) -> None:
         self._facts = facts
         self._reassembly = reassembly
+        self._ledger = facts.ledger = facts.ledger or Ledger()
         self._sensor: Sensor | None = None
         self._links = np.zeros(65536, dtype=np.uint8)
         self._tunnels = new_counts()
@@ -317,7 +334,7 @@ class Dissector:
         sensor = self._sensor
         if self._window is not octets:
             self._window, self._used = octets, len(octets)
-        block, parts = self._whole(octets, base, packets, sensor.duplicates)
+        block, parts, waiting = self._whole(octets, base, packets, sensor.duplicates)
         rows = None
         if len(parts) or sensor.waits:
             at = block.frame - (facts.packets + 1)
@@ -333,6 +350,7 @@ class Dissector:
                 facts.number,
             )
             block.octets = room[: self._used]
+            self._ledger.framing += waiting - sensor.claimed
         facts.packets += len(packets)
         packets_in = self._tunnels[:, 0].tolist()
         facts.encapsulations = {
@@ -350,8 +368,11 @@ class Dissector:
         base: int,
         packets: Packets,
         duplicates: Duplicates,
-    ) -> tuple[MessageBlock, NDArray[np.int64]]:
-        """Find the messages that are whole datagrams; give the fragments and segments besides."""
+    ) -> tuple[MessageBlock, NDArray[np.int64], int]:
+        """Find the messages that are whole datagrams.
+
+        Give the fragments and segments besides, and how many octets those have.
+        """
         facts = self._facts
         first_frame = facts.packets + 1
         number = len(packets)
@@ -369,6 +390,7 @@ class Dissector:
         destination_port = np.empty(number, np.uint16)
         flags = np.empty(number, np.uint8)
         parts = np.empty((number, _PARTS), np.int64)
+        sums = np.zeros(4, np.int64)
         tally = new_tally()
         count, other, copies, part_count, _ = dissect(
             octets,
@@ -399,8 +421,10 @@ class Dissector:
             self._tunnels,
             self._flows,
             parts,
+            sums,
             tally,
         )
+        self._ledger.add(sums)
         facts.other += other
         facts.duplicates += copies
         facts.messages += count
@@ -428,7 +452,7 @@ class Dissector:
             flags=flags[:count],
             capture=facts.number,
         )
-        return block, parts[:part_count]
+        return block, parts[:part_count], int(sums[3])
 
     def _same_for_all(self, count: int) -> _SameForAll:
         """The columns that are the same for every message over UDP, at least `count` long."""

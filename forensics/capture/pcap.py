@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from forensics import limits
 from forensics.capture.containers import Stream
-from forensics.capture.facts import CaptureFacts
+from forensics.capture.facts import CaptureFacts, Ledger
 from forensics.capture.integers import AHEAD, fetch, u32
 from forensics.capture.losses import Reason
 from forensics.capture.packets import Dissector, Packets
@@ -135,6 +135,7 @@ def resynchronise(
 
 def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Iterator[MessageBlock]:
     """Read every packet of a pcap stream; yield a block for each window, perhaps an empty one."""
+    facts.ledger = ledger = Ledger()
     head = stream.octets[:_FILE_HEADER].tobytes()
     if len(head) < _FILE_HEADER:
         detail = "the file ends within its header"
@@ -147,6 +148,7 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
     facts.saw_link_types([link])
     dissector = Dissector(facts, reassembly)
     at = _FILE_HEADER
+    ledger.framing = at
     last_second = -1
     while True:
         octets = stream.octets
@@ -165,6 +167,7 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
         )
         packets = packets.head(count)
         packets.link[:] = link
+        ledger.framing += reached - at - int(packets.captured.sum(dtype="int64"))
         if count:
             last_second = int(packets.time[-1]) // limits.SECOND
             yield from dissector.blocks(stream, packets)

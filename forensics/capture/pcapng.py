@@ -14,7 +14,7 @@ import numpy as np
 
 from forensics import limits
 from forensics.capture.containers import Stream
-from forensics.capture.facts import CaptureFacts
+from forensics.capture.facts import CaptureFacts, Ledger
 from forensics.capture.integers import AHEAD, be32, fetch, int64, u16, u32
 from forensics.capture.losses import SENTENCES, Reason
 from forensics.capture.packets import NO_PACKET, Dissector, Packets
@@ -255,7 +255,7 @@ def index(
                     resolution = interfaces[number, _RESOLUTION]
                     when = _nanoseconds(high, low, resolution, interfaces[number, _OFFSET])
             if held > stop - body - head:
-                held = int64(0)
+                held = stop - body - head
                 known = _BAD_LENGTH
         if when < 0:
             when = state[_TIME]
@@ -295,6 +295,7 @@ def resynchronise(octets: Any, at: int, stop: int, big: bool, longest: int) -> i
 
 def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Iterator[MessageBlock]:
     """Read every packet of a pcapng stream; yield a block for each window, perhaps an empty one."""
+    facts.ledger = ledger = Ledger()
     dissector = Dissector(facts, reassembly)
     state = np.zeros(_STATE, np.int64)
     interfaces = np.zeros((limits.INTERFACES, 4), np.int64)
@@ -316,6 +317,7 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
             packets.link,
         )
         packets = packets.head(count)
+        ledger.framing += reached - at - int(packets.captured.sum(dtype=np.int64))
         _count_notices(stream, facts, state, packets)
         if count:
             yield from dissector.blocks(stream, packets)

@@ -35,12 +35,14 @@ class Sensor:
         duplicates: the last messages, against which copies are held.
         last: latest time of its packets so far, ns.
         capture: number of the capture that is being read; None: it has ended.
+        claimed: octets of the packets of the last call that are no framing.
     """
 
     def __init__(self) -> None:
         self.duplicates = Duplicates()
         self.last: int | None = None
         self.capture: int | None = None
+        self.claimed = 0
         self.out: Outcome | None = None
         self._state: tuple[Any, ...] = ()
 
@@ -58,6 +60,7 @@ class Sensor:
             self._state = (datagrams_room(), streams_room(), starts, scratch)
         self.out.state[:] = 0
         self.out.state[columns.PRESENT] = capture
+        self.out.state[columns.WEIGHT] = 1
         self.out.state[columns.ROOM] = room
         return self.out
 
@@ -137,6 +140,7 @@ class Sensor:
         present = facts.get(int(out.state[columns.PRESENT]))
         if present is not None:
             _note_present(out.fates, present)
+        self.claimed = int(out.state[columns.CLAIMED])
         rows = out.rows[: int(out.state[columns.ROWS])]
         captures, counts = np.unique(rows[:, columns.CAPTURE], return_counts=True)
         for capture, count in zip(captures.tolist(), counts.tolist(), strict=True):
@@ -145,20 +149,27 @@ class Sensor:
 
 
 def _note(facts: CaptureFacts, fate: int, count: int, octets: int, offset: int, frame: int) -> None:
-    """Count packets of a capture by their fate."""
+    """Count packets of a capture, and their octets, by their fate."""
+    ledger = facts.ledger
+    assert ledger is not None
     if fate == columns.CARRIED:
         facts.carriers += count
+        ledger.messages += octets
     elif fate == columns.COPY:
         facts.duplicates += count
+        ledger.messages += octets
     elif fate == columns.OTHER:
         facts.other += count
+        ledger.other += octets
+    elif fate == columns.FRAMING:
+        ledger.framing += octets
     else:
         facts.losses.add(Reason(fate), count=count, octets=octets, offset=offset, frame=frame)
 
 
 def _note_present(fates: NDArray[np.int64], facts: CaptureFacts) -> None:
     """Count the fates of packets of the present capture, and begin anew."""
-    met = np.flatnonzero(fates[:, columns.COUNT])
+    met = np.flatnonzero(fates[:, columns.COUNT] | fates[:, columns.OCTETS])
     for fate in met[np.argsort(fates[met, columns.FIRST_FRAME], kind="stable")].tolist():
         _note(facts, fate, *(int(value) for value in fates[fate]))
     fates[:] = 0

@@ -25,8 +25,12 @@ from forensics.capture.held import (
     OWN,
     PACKETS,
     PAGE,
+    PASSED_FOR,
+    STORED,
+    TAKEN,
     TIME,
     USED,
+    WEIGHS,
     drop_first,
     drop_page,
     fetch_octets,
@@ -105,32 +109,42 @@ def settle(held: Any, row: int, reason: int, out: Any) -> None:
     """Let go of the first record of a stream, and note what became of its packets."""
     records = held.records
     record = held.table[row, FIRST]
-    if records[record, PACKETS]:
-        size = ahead(records[record, HIGH], records[record, LOW])
-        fate = _CARRIED if records[record, USED] == 1 else reason
-        note(
-            out,
-            records[record, CAPTURE],
-            fate,
-            records[record, PACKETS],
-            size,
-            records[record, OFFSET],
-            records[record, FIRST_FRAME],
-        )
+    capture = records[record, CAPTURE]
+    offset = records[record, OFFSET]
+    frame = records[record, FIRST_FRAME]
+    packets = records[record, PACKETS]
+    taken = records[record, TAKEN]
+    passed = records[record, STORED] - taken
+    if records[record, USED] == 1:
+        note(out, capture, _CARRIED, packets, taken, offset, frame)
+        packets = 0
+    if packets or passed:
+        why = records[record, PASSED_FOR]
+        note(out, capture, why if why >= 0 else reason, packets, passed, offset, frame)
     drop_first(held, row)
 
 
 @lean_kernel
 def consume(held: Any, row: int, count: int, reason: int, out: Any) -> None:
-    """Move the base of a stream on; records that end there are settled, unused ones as `reason`."""
+    """Move the base of a stream on; records that end there are settled, unused ones as `reason`.
+
+    `reason` is `_CARRIED` where a message takes the octets.
+    """
     table = held.table
     base = (table[row, BASE] + count) & _MASK
     records = held.records
     while table[row, FIRST] >= 0:
         record = table[row, FIRST]
-        if ahead(records[record, HIGH], base) > 0:
-            if ahead(records[record, LOW], base) < 0:
-                records[record, LOW] = base
+        ends = ahead(records[record, HIGH], base) <= 0
+        upto = records[record, HIGH] if ends else base
+        size = ahead(upto, records[record, LOW])
+        if size > 0:
+            if reason == _CARRIED:
+                records[record, TAKEN] += size * records[record, WEIGHS]
+            else:
+                records[record, PASSED_FOR] = reason
+            records[record, LOW] = upto
+        if not ends:
             break
         settle(held, row, reason, out)
     table[row, BASE] = base
@@ -383,7 +397,7 @@ def pump(held: Any, row: int, force: int, octets: Any, out: Any) -> None:
                         continue
                     table[row, SYNC] = SURE
                 _emit(held, row, length, length, octets, out)
-                consume(held, row, 2 + length, _NO_DNS, out)
+                consume(held, row, 2 + length, _CARRIED, out)
                 continue
         if not broken:
             return
@@ -393,9 +407,12 @@ def pump(held: Any, row: int, force: int, octets: Any, out: Any) -> None:
             continue
         if gap:
             _gap(held, follows, gap, out)
+        taken = int64(0)
         if run >= 2 + _HEADER:
             _emit(held, row, length, run - 2, octets, out)
+            consume(held, row, run, _CARRIED, out)
+            taken = run
         if run >= 2 and (follows < 0 or resumes <= 2 + length):
-            consume(held, row, 2 + length, _INCOMPLETE, out)
+            consume(held, row, 2 + length - taken, _INCOMPLETE, out)
         else:
-            _skip(held, row, max(resumes, run), _INCOMPLETE, out)
+            _skip(held, row, max(resumes, run) - taken, _INCOMPLETE, out)

@@ -27,13 +27,17 @@ from forensics.capture.held import (
     OFFSET,
     ORDINAL,
     PACKETS,
+    PASSED_FOR,
     PATIENT,
     REACH,
     RECORDS,
+    STORED,
+    TAKEN,
     TIME,
     USED,
     WAITING,
     WAITS,
+    WEIGHS,
     crowded,
     differ,
     enter,
@@ -47,7 +51,7 @@ from forensics.capture.held import (
 )
 from forensics.capture.integers import be16, be32, int64
 from forensics.capture.losses import Reason
-from forensics.capture.outcome import addresses, hand_on, note
+from forensics.capture.outcome import addresses, claim, decide, hand_on, note
 from forensics.capture.streams import (
     ACKED,
     ACKED_GAPS,
@@ -220,13 +224,12 @@ def segment(
     and records for the longest segment are left, and rows.
     """
     table = held.table
-    capture = out.state[outcome.PRESENT]
     if here + 14 > end:
-        note(out, capture, _PACKET_CUT, 1, end - at, offset, frame)
+        decide(out, _PACKET_CUT, 1, end - at, offset, frame)
         return
     header = int64(octets[here + 12] >> 4) * 4
     if header < 20 or here + header > stop:
-        note(out, capture, _MALFORMED, 1, end - at, offset, frame)
+        decide(out, _MALFORMED, 1, end - at, offset, frame)
         return
     flags = int64(octets[here + 13])
     data = here + header
@@ -253,7 +256,7 @@ def segment(
             give_up(held, row, octets, out)
             _begin(table, row, number, SURE, number)
     if size <= 0:
-        note(out, capture, _OTHER, 1, 0, offset, frame)
+        decide(out, _OTHER, 1, 0, offset, frame)
         if row:
             if flags & _FIN:
                 table[row, ENDS] = number
@@ -294,9 +297,10 @@ def segment(
                 _straight(held, row, octets, data, size, now, frame, out)
                 table[row, BASE] = (table[row, BASE] - size) & _MASK
                 fate = _CARRIED
-        note(out, capture, fate, 1, captured, offset, frame)
+        decide(out, fate, 1, captured, offset, frame)
         return
     if low < 0:
+        decide(out, _COPY, 0, min(captured, -low), offset, frame)
         data -= low
         size += low
         captured = max(captured + low, 0)
@@ -311,11 +315,15 @@ def segment(
     if ahead(top, table[row, TOP]) > 0:
         table[row, TOP] = top
     if size == 0:
-        note(out, capture, _CARRIED, 1, used, offset, frame)
+        decide(out, _CARRIED, 1, used, offset, frame)
     else:
+        if used:
+            decide(out, _CARRIED, 0, used, offset, frame)
         # Only a packet that no IPv4 length could hold is longer; its end counts as not captured.
         size = min(size, REACH - low)
-        captured = min(captured, size)
+        if captured > size:
+            decide(out, _LIMIT, 0, captured - size, offset, frame)
+            captured = size
         _insert(held, row, low, size, captured, data, octets, now, frame, offset, used, out)
         pump(held, row, NO_GAP, octets, out)
     await_rest(held, row, now)
@@ -410,6 +418,7 @@ def _add(
     offset: int,
     used: int,
     capture: int,
+    weight: int,
 ) -> int:
     """Add a record for the octets [low, high) from the base on; return its number."""
     table = held.table
@@ -422,6 +431,7 @@ def _add(
         and used != _HOLE
         and records[behind, USED] != _HOLE
         and records[behind, CAPTURE] == capture
+        and records[behind, WEIGHS] == weight
         and records[behind, HIGH] == (base + low) & _MASK
         and records[behind, LOW] == base
         and behind == table[row, FIRST]
@@ -441,6 +451,12 @@ def _add(
         records[record, FIRST_FRAME] = frame
         records[record, OFFSET] = offset
         records[record, USED] = used
+        records[record, STORED] = 0
+        records[record, TAKEN] = 0
+        records[record, PASSED_FOR] = -1
+        records[record, WEIGHS] = weight
+    if used != _HOLE:
+        records[record, STORED] += (high - low) * weight
     records[record, HIGH] = (base + high) & _MASK
     records[record, TIME] = now
     records[record, FRAME] = frame
@@ -480,6 +496,10 @@ def _insert(
     before = int64(-1)
     record = table[row, FIRST]
     differing = 0
+    weight = out.state[outcome.WEIGHT]
+    claim(out, captured)
+    repeated = int64(0)
+    left = int64(captured)
     while place < high:
         while record >= 0 and ahead(records[record, HIGH], base) <= place:
             before = record
@@ -491,6 +511,7 @@ def _insert(
                 ends = min(ahead(records[record, HIGH], base), high)
                 if records[record, USED] != _HOLE and place < edge:
                     count = min(ends, edge) - place
+                    repeated += count
                     differing += differ(
                         held, row, origin + place, octets, data + place - low, count
                     )
@@ -503,12 +524,13 @@ def _insert(
         if middle > place:
             store(held, row, origin + place, octets, data + place - low, middle - place)
             before = _add(
-                held, row, before, place, middle, packets, now, frame, offset, used, capture
+                held, row, before, place, middle, packets, now, frame, offset, used, capture, weight
             )
+            left -= middle - place
             packets = 0
         if upto > middle:
             before = _add(
-                held, row, before, middle, upto, packets, now, frame, offset, _HOLE, capture
+                held, row, before, middle, upto, packets, now, frame, offset, _HOLE, capture, weight
             )
             packets = 0
         place = upto
@@ -519,4 +541,10 @@ def _insert(
         fate = _COPY if place >= high else _LIMIT
         if used:
             fate = _CARRIED
-        note(out, capture, fate, 1, captured, offset, frame)
+        note(out, capture, fate, 1, 0, offset, frame)
+    if repeated:
+        note(out, capture, _COPY, 0, repeated * weight, offset, frame)
+    if left > repeated:
+        # Over the place of octets that were cut off before, or beyond what is held.
+        why = _INCOMPLETE if place >= high else _LIMIT
+        note(out, capture, why, 0, (left - repeated) * weight, offset, frame)

@@ -240,6 +240,8 @@ WORDING: Final[dict[str, Any]] = {
     "finding": words.finding,
     "figures": words.figures,
     "octets": words.octets,
+    "LEDGER": words.LEDGER,
+    "adds_up": words.adds_up,
     "SEVERITY_WORDS": words.SEVERITY_WORDS,
     "CONFIDENCE_MEANINGS": words.CONFIDENCE_MEANINGS,
     "PATTERNS": words.PATTERNS,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from forensics.report import comparison, times, words
-from forensics.report.account import Account, Report, account, part, rows, window
+from forensics.report.account import Account, Report, Row, account, part, rows, window
 from forensics.report.chapter import chapter
 from forensics.report.charts import FIGURES
 from forensics.report.escape import code, markdown
@@ -200,6 +200,9 @@ def _events(report: Report) -> list[str]:
     return ["## Events", listed, more] if listed else []
 
 
+LEDGER_HEADS: Final = ("File", *(f"{head}:" for head in words.LEDGER.values()), "Sum")
+
+
 def _inputs(report: Report) -> list[str]:
     """List the inputs, and what could not be read."""
     captures = rows(report.get("captures"))
@@ -238,8 +241,22 @@ def _inputs(report: Report) -> list[str]:
                 for row in captures
             ),
         ),
+        *titled("Where every octet went", table(LEDGER_HEADS, _ledgers(captures))),
         *titled("Encapsulations", table(("Capture", "Encapsulation", "Packets:"), carried)),
         *titled("Losses", table(heads, losses)),
+    ]
+
+
+def _ledgers(captures: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Account for the octets of each input."""
+    return [
+        (
+            code(str(row.get("path", "?"))),
+            *(words.number(ledger.get(name)) for name in words.LEDGER),
+            words.adds_up(ledger),
+        )
+        for row in captures
+        if (ledger := part(row, "ledger"))
     ]
 
 

@@ -249,6 +249,21 @@ def octets(value: Any) -> str:
     return f"{value:.3g} TB"
 
 
+LEDGER: Final = {
+    "content": "Octets",
+    "messages": "In DNS messages",
+    "other": "Other traffic",
+    "framing": "Framing",
+    "lost": "Lost",
+}
+"""The columns of an input's ledger; the first is the sum of the others."""
+
+
+def adds_up(ledger: Mapping[str, Any]) -> str:
+    """Say whether every octet of an input is accounted for."""
+    return "adds up" if ledger.get("complete") is True else "does not add up"
+
+
 def figures(values: Any) -> str:
     """Write the figures of a pattern in one line: `servers 3, serials 12`."""
     if not isinstance(values, Mapping):

@@ -160,6 +160,8 @@ def _of_losses(losses: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Tell damage of the input apart from what this version does not read."""
     reasons: dict[str, int] = {}
     for row in losses:
+        if not row["count"]:
+            continue  # octets alone, of packets that were read
         reasons[row["reason"]] = reasons.get(row["reason"], 0) + row["count"]
     found = []
     for kind, text, chosen in (

@@ -243,7 +243,7 @@ def _named_roles(servers: Interner, named: dict[bytes, Role]) -> NDArray[np.uint
 def to_arrow(
     batch: Batch, named: dict[bytes, Role], used: Room | None = None
 ) -> tuple[Any, NDArray[np.int64]]:
-    """Turn the closed rows of a batch into a record batch of `schemas.TRANSACTIONS`.
+    """Turn the closed rows of a batch into a record batch of `schemas.MATCHED`.
 
     Args:
         batch: rows and strings; nothing in it is kept.
@@ -256,7 +256,7 @@ def to_arrow(
     """
     import pyarrow as pa
 
-    from forensics.schemas import TRANSACTIONS
+    from forensics.schemas import MATCHED
 
     assert (Vantage.CLIENT, Vantage.UPSTREAM) == (1, 2)
     assert (Role.SERVER, Role.RESOLVER) == (1, 2)
@@ -286,7 +286,7 @@ def to_arrow(
         "qname": ids.name,
     }
     arrays = []
-    for field in TRANSACTIONS:
+    for field in MATCHED:
         known = _VALIDITY.get(field.name)
         nulls = 0 if known is None else int(out.nulls[known])
         validity = pa.py_buffer(out.bits[known]) if known is not None and nulls else None
@@ -303,4 +303,4 @@ def to_arrow(
         else:
             array = pa.Array.from_buffers(field.type, count, [validity, data], nulls)
         arrays.append(array)
-    return pa.RecordBatch.from_arrays(arrays, schema=TRANSACTIONS), out.pairings.copy()
+    return pa.RecordBatch.from_arrays(arrays, schema=MATCHED), out.pairings.copy()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,18 @@ class MessageBlock:
         """Fill in what is the same for all messages of one input."""
         if len(self.captures) != len(self.start):
             self.captures = np.full(len(self.start), self.capture, np.uint16)
+
+    def taken(self, rows: NDArray[Any]) -> MessageBlock:
+        """Some of the messages, by a mask or by their indices, over the same octets."""
+        whole = ("octets", "capture", "identities")
+        return MessageBlock(
+            **{
+                column.name: getattr(self, column.name)
+                if column.name in whole
+                else getattr(self, column.name)[rows]
+                for column in fields(self)
+            }
+        )
 
     def __len__(self) -> int:
         """Return N."""

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchkit import archive, capture, formats, ingest, validate
+from benchkit import archive, capture, formats, ingest, mix, validate
 from benchkit.contenders import default_ours
 from benchkit.measure import ProgramFailed
 
@@ -21,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one benchmark; returns the exit status."""
     options = build_parser().parse_args(arguments)
     if options.command == "capture":
-        path, description = capture.ensure(options.work, options.packets, options.seed)
+        maker = mix if options.mix else capture
+        path, description = maker.ensure(options.work, options.packets, options.seed)
         rate = description.packets / description.seconds
         print(f"{path}: {description.packets:,} packets, made at {rate:,.0f} packets/s")
         return 0
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 tshark=options.tshark,
                 tshark_packets=options.tshark_packets,
                 ten_times=options.ten_times,
+                mix=options.mix,
                 json=options.json,
             )
         )
@@ -77,9 +79,15 @@ def build_parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--work", type=Path, default=default_work(), help="captures are kept here: %(default)s"
     )
+    mixed = argparse.ArgumentParser(add_help=False)
+    mixed.add_argument(
+        "--mix",
+        action="store_true",
+        help=f"with a VLAN tag, {mix.FRAGMENTS} %% fragments and {mix.TCP} %% TCP",
+    )
     commands.add_parser(
         "capture",
-        parents=[shared],
+        parents=[shared, mixed],
         help="make the synthetic capture and its trust anchor, if they are not there yet",
     )
     dnstap = commands.add_parser("dnstap", help="time the reading of dnstap, plain and as zstd")
@@ -114,7 +122,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     many.add_argument("--zone", default="example.", help="of the report: %(default)s")
     measure = commands.add_parser(
-        "ingest", parents=[shared], help="time `dns-forensics ingest` beside PacketQ and tshark"
+        "ingest",
+        parents=[shared, mixed],
+        help="time `dns-forensics ingest` beside PacketQ and tshark",
     )
     measure.add_argument("--runs", type=positive, default=RUNS, help="default: %(default)s")
     measure.add_argument(

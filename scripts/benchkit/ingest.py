@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchkit import capture as captures
-from benchkit import contenders
+from benchkit import contenders, mix
 from benchkit.contenders import Contender
 from benchkit.measure import Usage, typical
 
@@ -34,6 +34,7 @@ class Options:
     tshark: bool
     tshark_packets: int
     ten_times: bool
+    mix: bool
     json: Path | None
 
 
@@ -100,7 +101,7 @@ def bench(options: Options) -> None:
     print_capture(path, description)
     print_table(results, description.packets)
     longer = None
-    if options.ten_times and options.ours:
+    if options.ten_times and options.ours and not options.mix:
         longer = measure_longer(options, contenders.ours(options.ours))
         print_ten_times(results[0], longer, TEN * options.packets)
     if options.json:
@@ -112,8 +113,10 @@ def prepare(options: Options, packets: int) -> tuple[Path, captures.Description]
     """Have a capture made by a process of its own, so that this one stays small."""
     command = [sys.executable, sys.argv[0], "capture", f"--packets={packets}"]
     command += [f"--seed={options.seed}", f"--work={options.work}"]
+    command += ["--mix"] if options.mix else []
     subprocess.run(command, check=True, stdout=sys.stderr)
-    path = captures.capture_path(options.work, packets, options.seed)
+    named = mix.mix_path if options.mix else captures.capture_path
+    path = named(options.work, packets, options.seed)
     description = captures.describe(path)
     if description is None:
         raise FileNotFoundError(path)

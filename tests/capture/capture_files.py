@@ -86,6 +86,10 @@ def read(
 
 def check_ledger(facts):
     """Every packet is one that carries messages, a copy, other traffic, or lost with a reason."""
+    ledger = facts.ledger
+    kept = (ledger.messages, ledger.other, ledger.framing, facts.losses.octets)
+    assert min(kept) >= 0, (kept, facts)
+    assert ledger.content == sum(kept), (kept, facts, losses(facts))
     if facts.format.startswith("c-dns") or (facts.format.startswith("dnstap") and facts.duplicates):
         return  # what they repeat are messages, of which a frame may hold two
     lost = sum(loss.count for loss in facts.losses.rows() if loss.reason in LOST_PACKETS)

@@ -7,12 +7,28 @@ import random
 from pathlib import Path
 
 import pytest
-from capture_files import control, query, read, response, stream
+from capture_files import (
+    T0,
+    control,
+    ethernet,
+    ng_interface,
+    ng_packet,
+    ng_section,
+    pcap,
+    query,
+    read,
+    response,
+    stream,
+    udp4,
+    udp6,
+)
 from cdns_files import Exporter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tcp_files import Way, framed
 from test_capture_cdns import MANY, TWO_BLOCKS
 from test_capture_dnstap import CLIENT, frame
+from test_capture_fragments import pieces4, pieces6
 from test_capture_powerdns import STREAM, log, message
 
 from forensics import limits
@@ -33,7 +49,38 @@ _FRAMES = [
     frame(type=5, query_message=b"short"),
     b"no protobuf \xff",
 ]
+BIG = response(count=120)
+
+
+def packets():
+    """Ethernet frames with all that a capture of a name server may hold."""
+    client, server = Way(), Way(77, server=True)
+    whole = [
+        udp4(query(), ipid=7),
+        udp4(response(), sport=53, dport=40000, ipid=8),
+        udp4(b"no message at all, of other ports", sport=5000, dport=5001),
+        udp4(b"short"),
+        *pieces4(udp4(BIG, sport=53, dport=4000, ipid=99), 400),
+        *pieces6(udp6(BIG, sport=53, dport=4000), 600)[1:],
+        client.syn(),
+        client.send(framed(query(), query(qid=5))),
+        *server.cut(framed(BIG, response()) + b"\0\1 no message", [300]),
+        client.fin(),
+        *pieces4(Way(9, server=True, port=41000).send(framed(response(count=40))), 304),
+        b"\x45 an impossible header",
+    ]
+    made = [ethernet(packet, tags=(0x8100,) * (i % 2)) for i, packet in enumerate(whole)]
+    return [*made, made[0], made[6], b"\xff" * 14 + b"neither", b"\0" * 7]
+
+
+TIMED = [(T0 + i * 10**6, packet) for i, packet in enumerate(packets())]
 FILES = {
+    "pcap": pcap(TIMED),
+    "pcap-cut": pcap(TIMED, snaplen=120, wire=[len(packet) for _, packet in TIMED], order=">"),
+    "pcapng": ng_section()
+    + ng_interface(options=[(2, b"eth0")])
+    + b"".join(ng_packet(time // 1000, packet) for time, packet in TIMED)
+    + ng_packet(1, b"of no interface", interface=4),
     "dnstap": control(4) + stream(_FRAMES) + control(2, b"protobuf:else"),
     "c-dns": TWO_BLOCKS + Exporter().file(Exporter().block(MANY)),
     "powerdns": STREAM + log(message(4, response={"rcode": 65536}), message(9)),
@@ -66,6 +113,39 @@ def test_whole_files(tmp_path, name, block):
         assert messages == held + facts.duplicates * len(query())
     path.write_bytes(gzip.compress(FILES[name]))
     assert account(path, block)[0][0] == len(FILES[name])
+
+
+def test_what_packets_hold_is_told_apart(tmp_path):
+    path = tmp_path / "packets"
+    one = udp4(query(), ipid=7)
+    other = udp4(b"no message at all, of other ports", sport=5000, dport=5001)
+    pieces = pieces4(udp4(BIG, sport=53, dport=4000, ipid=99), 400)
+    way = Way(server=True)
+    data = framed(response(), BIG)
+    lone = pieces4(udp4(BIG, sport=53, dport=4001, ipid=98), 400)[1]
+    sent = [one, one, other, *pieces, way.syn(), *way.cut(data, [500]), way.fin(), lone]
+    path.write_bytes(pcap([(T0 + i * 10**6, packet) for i, packet in enumerate(sent)], link=101))
+    found, facts, rows = account(path)
+    assert len(rows) == 4
+    # A message over TCP counts with its two octets of length, and a copy as a message.
+    messages = 2 * len(query()) + len(BIG) + len(data)
+    # A connection's own packets are headers and no more.
+    headers = sum(len(packet) for packet in sent) - messages - len(other) - len(lone)
+    records = 24 + 16 * len(sent)
+    assert found[1:] == (messages, len(other), headers + records, len(lone))
+    assert facts.losses.as_dict() == {"fragment-incomplete": 1}
+
+
+def test_octets_of_a_stream_between_messages_are_lost(tmp_path):
+    path = tmp_path / "stream"
+    way = Way(server=True)
+    data = framed(response()) + b"\0\1junk" + framed(response("b.example.", 4))
+    path.write_bytes(pcap([(T0, way.syn()), (T0 + 1000, way.send(data))], link=101))
+    (_, messages, other, _, lost), facts, rows = account(path)
+    assert len(rows) == 2
+    assert (messages, other, lost) == (len(data) - 6, 0, 6)
+    # The packet carries messages, so that no packet is lost.
+    assert (facts.losses.as_dict(), facts.carriers) == ({}, 1)
 
 
 @pytest.mark.skipif(not DE.is_file(), reason="the capture is not here")
