@@ -158,8 +158,8 @@ def _file(
     rows = [
         (packet.time, key, Packet(packet.time, packet.link, packet.octets, packet.wire, comment))
         for key, packet in packets.items()
-        if key in frames
-        for comment in [_comment(key, frames[key], packet.is_made, several=several)]
+        if (whole := _whole(key, packet)) in frames
+        for comment in [_comment(key, packet, frames[whole], several=several)]
     ]
     if not rows:
         return b""
@@ -169,12 +169,20 @@ def _file(
     return render_pcapng([packet for *_, packet in rows], head, f"{tool['name']} {tool['version']}")
 
 
-def _comment(key: tuple[str, int], what: str, is_made: bool, *, several: bool) -> str:
+def _whole(key: tuple[str, int], packet: Any) -> tuple[str, int]:
+    """The frame that a packet is there for."""
+    path, frame = key
+    return path, frame if packet.part_of is None else packet.part_of
+
+
+def _comment(key: tuple[str, int], packet: Any, what: str, *, several: bool) -> str:
     path, frame = key
     source = f"frame {frame} of {path}" if several else f"frame {frame}"
+    if packet.part_of is not None:
+        return f"A piece of the message of frame {packet.part_of} ({source})."
     made = (
         " IP and UDP headers are made around the message, which had no packet of its own."
-        if is_made
+        if packet.is_made
         else ""
     )
     return f"{what[:1].upper()}{what[1:]} ({source}).{made}"

@@ -222,6 +222,10 @@ OPEN_TRUNCATED: Final = 2**18
 """Truncated responses that may still be continued over TCP: 6,500 a second. Each costs its names
 twice."""
 
+MESSAGE_PIECES: Final = 4096
+"""Packets between the endpoints of a message among which its fragments or segments are looked for
+when evidence is cut out: the longest message in the shortest usual segments has 128."""
+
 OPEN_TRANSFERS: Final = 4096
 """Zone transfers whose further messages find their transaction: more than a server allows."""
 

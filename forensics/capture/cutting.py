@@ -1,19 +1,21 @@
 """Read chosen frames of a capture again, as packets that Wireshark opens.
 
-A frame that holds its message whole is given as it was recorded. What a reader put together (the
-message of a dnstap frame, of a TCP stream, of IP fragments) has no packet of its own: one is made
-around the message, with the addresses and ports as recorded, and says so.
+A frame that holds its message whole is given as it was recorded, and so are all the fragments or
+segments of a message that came in several packets. A message without packets (of a dnstap frame)
+gets one made around it, with the addresses and ports as recorded, which says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.capture.pieces import Pieces, Wanted
+from forensics.limits import STREAM_TIMEOUT
 from forensics.wire.blocks import MessageBlock
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class CutPacket:
         octets: as captured.
         wire: octets that the packet had on the wire.
         is_made: headers were made around a message that had no packet of its own.
+        part_of: the wanted frame whose message it helps to make up; None: it is wanted itself.
     """
 
     frame: int
@@ -48,6 +51,7 @@ class CutPacket:
     octets: bytes
     wire: int
     is_made: bool = False
+    part_of: int | None = None
 
 
 @dataclass(slots=True)
@@ -57,10 +61,12 @@ class Watch:
     Attributes:
         frames: numbers of the frames that are wanted.
         kept: what was found, by frame.
+        pieces: keeps what messages were put together of; None: not asked.
     """
 
     frames: frozenset[int]
     kept: dict[int, CutPacket] = field(default_factory=dict)
+    pieces: Pieces | None = None
 
     def see(self, octets: NDArray[np.uint8], packets: Packets, first_frame: int) -> None:
         """Look through N packets of a window, numbered from `first_frame`."""
@@ -94,6 +100,8 @@ def cut(
 ) -> list[CutPacket]:
     """Read the packets of some frames of a capture, in order of their numbers.
 
+    With a frame come the other packets of which its message was put together.
+
     Args:
         path: the capture; standard input cannot be read a second time.
         frames: numbers from 1; those that the capture does not have are left out.
@@ -107,6 +115,7 @@ def cut(
     from forensics.capture.readers import open_capture
 
     wanted = frozenset(frames)
+    scattered: dict[int, Wanted] = {}
     capture = open_capture(path, 0, ports)
     watch = Watch(wanted)
     capture.facts.watch = watch
@@ -116,6 +125,8 @@ def cut(
         for block in capture.blocks():
             for row in _rows(block, wanted):
                 made = _as_recorded(block, row, watch, change)
+                if made is not None and made.is_made and made.frame in watch.kept:
+                    scattered.setdefault(made.frame, _wanted(block, row))
                 if made is not None:
                     found.setdefault(made.frame, made)
             if len(block) and int(block.frame.min()) > last:
@@ -123,7 +134,58 @@ def cut(
     finally:
         capture.close()
     kept = {**({} if change else watch.kept), **found}
+    if scattered and change is None:
+        kept |= _put_together(path, ports, scattered, watch, kept)
     return [kept[frame] for frame in sorted(kept)]
+
+
+def _wanted(block: MessageBlock, row: int) -> Wanted:
+    """What tells the pieces of a message."""
+    start, size = int(block.start[row]), int(block.captured[row])
+    return Wanted(
+        int(block.frame[row]),
+        block.source[row].tobytes(),
+        block.destination[row].tobytes(),
+        int(block.source_port[row]),
+        int(block.destination_port[row]),
+        int(block.transport[row]),
+        int(block.time[row]),
+        block.octets[start : start + size].tobytes(),
+        int(block.length[row]),
+    )
+
+
+def _put_together(
+    path: str,
+    ports: frozenset[int],
+    scattered: Mapping[int, Wanted],
+    watch: Watch,
+    kept: Mapping[int, CutPacket],
+) -> dict[int, CutPacket]:
+    """Read the capture again for the packets of messages that came in several."""
+    from forensics.capture.readers import open_capture
+
+    pieces = Pieces(scattered)
+    capture = open_capture(path, 0, ports)
+    capture.facts.watch = Watch(frozenset(), pieces=pieces)
+    try:
+        latest = max(one.time for one in scattered.values()) + STREAM_TIMEOUT
+        for block in capture.blocks():
+            if int(block.time.min()) > latest:
+                break
+    finally:
+        capture.close()
+    found: dict[int, CutPacket] = {}
+    for frame in sorted(scattered):
+        parts = pieces.of(frame)
+        for part in parts:
+            if part.frame == frame:
+                found[frame] = watch.kept[frame]
+            elif part.frame not in kept and part.frame not in found:
+                found[part.frame] = CutPacket(
+                    part.frame, part.time, part.link, part.octets, part.wire, part_of=frame
+                )
+    return found
 
 
 def _rows(block: MessageBlock, wanted: frozenset[int]) -> list[int]:

@@ -425,6 +425,8 @@ class Dissector:
             tally,
         )
         self._ledger.add(sums)
+        if facts.watch is not None and facts.watch.pieces is not None:
+            facts.watch.pieces.see(octets, packets, parts[:part_count], first_frame)
         facts.other += other
         facts.duplicates += copies
         facts.messages += count

@@ -1,0 +1,115 @@
+"""Evidence of a message that came in several packets holds them all: it reads the same again."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from capture_files import T0, ethernet, losses, pcap, query, read, response, udp4, udp6
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tcp_files import Way, framed
+from test_capture_fragments import pieces4, pieces6
+
+from forensics.capture.cutting import cut
+from forensics.report.pcapng import Packet, render_pcapng
+
+MS = 10**6
+BIG = response(count=120)
+SMALL = response("b.example.", 5)
+
+
+def recorded(tmp_path, packets):
+    """A capture of IP packets, a millisecond apart, and its messages."""
+    path = tmp_path / "whole.pcap"
+    frames = [ethernet(packet) for packet in packets]
+    path.write_bytes(pcap([(T0 + i * MS, frame) for i, frame in enumerate(frames)]))
+    return path, read(path)[1]
+
+
+def again(tmp_path, path, frame):
+    """Cut a frame out, write it as evidence, and read that: the cut packets and the messages."""
+    found = cut(str(path), {frame})
+    made = tmp_path / "evidence.pcapng"
+    packets = [Packet(one.time, one.link, one.octets, one.wire) for one in found]
+    made.write_bytes(render_pcapng(packets))
+    return found, *read(made)
+
+
+def told(row):
+    """What a message is, whatever its frame."""
+    return row._replace(frame=0)
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        pieces4(udp4(BIG, sport=53, dport=4000, ipid=99), 400),
+        pieces4(udp4(BIG, sport=53, dport=4000, ipid=99), 400)[::-1],
+        pieces6(udp6(BIG, sport=53, dport=4000), 600),
+    ],
+    ids=["v4", "backwards", "v6"],
+)
+def test_all_fragments_of_a_message(tmp_path, packets):
+    near = [
+        udp4(query(), ipid=1),
+        *pieces4(udp4(response(count=60), sport=53, dport=4001, ipid=7), 400),
+    ]
+    path, rows = recorded(tmp_path, [near[0], packets[0], near[1], *packets[1:], *near[2:]])
+    (row,) = (row for row in rows if row.octets == BIG)
+    found, facts, (same,) = again(tmp_path, path, row.frame)
+    assert len(found) == len(packets)
+    assert not any(one.is_made for one in found)
+    assert {one.part_of for one in found if one.frame != row.frame} == {row.frame}
+    assert (told(same), losses(facts)) == (told(row), {})
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_all_segments_of_a_message_and_no_others(tmp_path, six):
+    way = Way(server=True, six=six)
+    other = Way(server=True, port=41000, six=six)
+    cuts = way.cut(framed(SMALL, BIG, SMALL), [len(SMALL) + 2 + 200, 500])
+    packets = [way.syn(), cuts[0], other.send(framed(SMALL)), cuts[2], cuts[1], *cuts[3:]]
+    path, rows = recorded(tmp_path, packets)
+    (row,) = (row for row in rows if row.octets == BIG)
+    found, _, same = again(tmp_path, path, row.frame)
+    assert not any(one.is_made for one in found)
+    # The one that the first message ends and this one begins in is there, the SYN and others not.
+    assert [one.frame for one in found] == [2, *range(4, row.frame + 1)]
+    assert told(row) in [told(one) for one in same]
+
+
+def test_the_syn_comes_along_where_the_stream_begins(tmp_path):
+    way = Way(server=True)
+    path, (row,) = recorded(tmp_path, [way.syn(), *way.cut(framed(BIG), [700])])
+    found, facts, (same,) = again(tmp_path, path, row.frame)
+    assert [one.frame for one in found] == list(range(1, row.frame + 1))
+    assert (told(same), losses(facts)) == (told(row), {})
+
+
+def test_clients_stay_hidden(tmp_path):
+    way = Way(server=True)
+    path, (row,) = recorded(tmp_path, [way.syn(), *way.cut(framed(BIG), [700])])
+    found = cut(str(path), {row.frame}, change=lambda address, message: address or message)
+    assert [(one.frame, one.is_made) for one in found] == [(row.frame, True)]
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.integers(0, 2**32), st.integers(20, 900), st.booleans())
+def test_any_segmentation_reads_the_same_again(tmp_path, seed, size, late):
+    chance = random.Random(seed)
+    way = Way(chance.randrange(2**32), server=True)
+    messages = [response(f"n{i}.example.", i, chance.randrange(1, 60)) for i in range(4)]
+    packets = [way.syn(), *way.cut(framed(*messages), [size])]
+    at = chance.randrange(1, len(packets))
+    if late and at + 1 < len(packets):
+        packets[at], packets[at + 1] = packets[at + 1], packets[at]
+    packets.insert(at, packets[at])
+    path, rows = recorded(tmp_path, packets)
+    assert len(rows) == 4
+    row = chance.choice(rows)
+    found, _, same = again(tmp_path, path, row.frame)
+    assert not any(one.is_made for one in found)
+    assert told(row) in [told(one) for one in same]
