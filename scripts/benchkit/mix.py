@@ -26,7 +26,7 @@ _SEGMENTS = 9
 """Packets of a connection with one query and one response."""
 _SHARE = TCP * 2 / (_SEGMENTS * (100 - TCP) + TCP * 2)
 """Of the exchanges, those over TCP: each has nine packets instead of two."""
-_CUT = 2 * FRAGMENTS / (200 - FRAGMENTS) / ((1 - TCP / 100) / 2)
+_CUT = FRAGMENTS / (100 - TCP)
 """Of the responses over UDP, those in two pieces."""
 _SYN, _ACK, _PUSH, _FIN = 2, 16, 24, 17
 _BLOCK = 1 << 25
