@@ -149,7 +149,8 @@ def test_a_transfer_accuses_nobody(tmp_path, zone):
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["incidents"] == []
     assert report["counts"]["verdicts"]["bogus"] == 0
-    assert report["counts"]["sightings"] > 0
+    # There is something that could have been judged: signatures over parts of their RRsets.
+    assert read_table(tmp_path / "out" / "tables", "sightings").num_rows > 0
 
 
 def test_differences_are_no_content(tmp_path, zone):
