@@ -97,7 +97,7 @@ def _recording(folder: Path, zone: str, at: int) -> Any:
     )
 
     def sightings() -> Iterator[Any]:
-        return marked(scope.sightings(iter_batches(folder, "sightings"), signatures), disputed)
+        return marked(scope.answers(iter_batches(folder, "sightings"), signatures), disputed)
 
     def transactions() -> Iterator[Any]:
         return scope.transactions(iter_batches(folder, "transactions"))
