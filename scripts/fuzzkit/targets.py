@@ -61,7 +61,11 @@ def read_capture(data: bytes, dice: random.Random) -> None:
     _hold(facts.octets == len(data), f"{facts.octets} octets read of {len(data)}")
     _hold(len(facts.sha256) == 64, "no digest")
     for loss in facts.losses.rows():
-        _hold(loss.count > 0 and loss.octets >= 0, f"loss {loss}")
+        _hold(loss.count >= 0 and loss.octets >= 0 and loss.count + loss.octets, f"loss {loss}")
+    held = facts.ledger
+    _hold(held is not None, "no ledger")
+    parts = (held.messages, held.other, held.framing, facts.losses.octets)
+    _hold(min(parts) >= 0 and held.content == sum(parts), f"{held} with {parts[-1]} lost")
 
 
 def check_block(block: object, *, rebuilt: bool) -> None:
