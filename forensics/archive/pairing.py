@@ -277,6 +277,9 @@ def made_row(
     assert said is not None
     row = {**first, **{name: said[name] for name in ("rd", "cd", "opcode")}}
     row["transaction"] = numbers[one.first.row]
+    if first.get("continues") is not None:
+        base = numbers[one.first.row] - first["transaction"]
+        row["continues"] = first["continues"] + base
     row["capture"] = first["rank"]
     row["pairing"] = PAIRINGS[one.pairing]
     for name in OF_QUERY:

@@ -139,6 +139,8 @@ class View:
                 numbers, flags = _follow(batch, own, numbers, moved)
         changed = {"transaction": pa.array(numbers.astype(np.uint64))}
         names = batch.schema.names
+        if "continues" in names:
+            changed["continues"] = _moved_on(batch.column("continues"), self._parts[rank]["base"])
         if flags is not None:
             changed["flags"] = pa.array(flags, pa.uint16())
         for column in ("capture", "response_capture"):
@@ -273,6 +275,14 @@ def _follow(
     asked = np.where(moved.do[at], _KNOWN | _DO, _KNOWN)
     told = np.where(moved.paired[at], (flags & ~(_UNPAIRED | _DO)) | asked, flags)
     return numbers, np.where(hit, told, flags).astype(np.uint16)
+
+
+def _moved_on(column: Any, base: int) -> Any:
+    """Numbers of a part's transactions as those of all; what is null stays so."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.add(column, pa.scalar(base, pa.uint64()))
 
 
 def _constant(column: Any, number: int) -> Any:
