@@ -1,0 +1,1 @@
+"""Captures that were made to hurt, and what the program does with them."""

@@ -1,0 +1,1 @@
+"""Whole runs of the program over damaged copies of real captures."""
