@@ -103,13 +103,16 @@ def _groups(
 
 
 def encode(column: Any) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the sorted distinct texts of a string column, and each row's index among them."""
+    """Return the sorted distinct texts of a string column, and each row's index among them.
+
+    What has no text (the signer of a malformed RRSIG) counts as the empty one, which is no name.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if len(column) == 0:
         return [], np.empty(0, np.int64)
-    flat = column.cast(pa.string()).combine_chunks()
+    flat = column.cast(pa.string()).combine_chunks().fill_null("")
     encoded = pc.dictionary_encode(flat)
     names: list[str] = encoded.dictionary.to_pylist()
     order = sorted(range(len(names)), key=names.__getitem__)

@@ -91,7 +91,10 @@ def _run(attack: Attack, folder: Path, share: float) -> Outcome:
         _said(out / "report.json") or error.replace(str(folder) + "/", "")[:300],
     )
     path.unlink()
-    print(f"{attack.name}: {seconds:.1f} s, {outcome.peak} MiB, exit {outcome.status}", file=sys.stderr)
+    print(
+        f"{attack.name}: {seconds:.1f} s, {outcome.peak} MiB, exit {outcome.status}",
+        file=sys.stderr,
+    )
     return outcome
 
 
@@ -102,7 +105,7 @@ def _said(path: Path) -> str:
     report = json.loads(path.read_text())
     counts = report["counts"]
     said = [f"{counts['messages']:,} messages"]
-    said += [f"{row['reason']} × {row['count']:,}" for row in report["losses"]]
+    said += [f"{row['reason']} x {row['count']:,}" for row in report["losses"]]
     said += [f"finding {row['kind']}" for row in report["findings"]]
     said += [f"{row['severity']} of {row['zone']}: {row['reason']}" for row in report["incidents"]]
     path.unlink()

@@ -95,7 +95,10 @@ def key_trap(size: int) -> Iterator[bytes]:
         labels = 2 if kind == DNSKEY else 3
         most = 200 if kind == DNSKEY else 500
         for _ in range(most):
-            data = [*data, record_of(owner, RRSIG, rrsig(kind, labels, tag, zone, dice.randbytes(64)))]
+            data = [
+                *data,
+                record_of(owner, RRSIG, rrsig(kind, labels, tag, zone, dice.randbytes(64))),
+            ]
         sent = query(number, owner, kind)
         answer = response(number, owner, kind, data)[:65_535]
         clock += 1000
@@ -139,7 +142,9 @@ def key_sets(size: int) -> Iterator[bytes]:
     yield PCAP_HEADER
     for number in range(size):
         key = record_of(zone, DNSKEY, struct.pack(">HBB", 257, 3, 13) + dice.randbytes(64))
-        signature = record_of(zone, RRSIG, rrsig(DNSKEY, 2, number & 0xFFFF, zone, dice.randbytes(64)))
+        signature = record_of(
+            zone, RRSIG, rrsig(DNSKEY, 2, number & 0xFFFF, zone, dice.randbytes(64))
+        )
         client, port = CLIENTS + number % 5000, 1024 + number % 60_000
         yield record(udp(client, port, SERVER, 53, query(number, zone, DNSKEY)), number * 20)
         answer = response(number, zone, DNSKEY, (key, signature))

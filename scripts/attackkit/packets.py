@@ -27,7 +27,9 @@ def ip(source: int, destination: int, protocol: int, payload: bytes, *, fragment
 
 def udp(source: int, port: int, destination: int, to: int, payload: bytes) -> bytes:
     """An IPv4 packet with a UDP datagram."""
-    return ip(source, destination, 17, struct.pack(">HHHH", port, to, 8 + len(payload), 0) + payload)
+    return ip(
+        source, destination, 17, struct.pack(">HHHH", port, to, 8 + len(payload), 0) + payload
+    )
 
 
 def tcp(
@@ -60,9 +62,7 @@ def response(
 ) -> bytes:
     """A response of an authority."""
     answer, authority = list(answers), list(authorities)
-    head = struct.pack(
-        ">HHHHHH", number & 0xFFFF, 0x8500 | code, 1, len(answer), len(authority), 1
-    )
+    head = struct.pack(">HHHHHH", number & 0xFFFF, 0x8500 | code, 1, len(answer), len(authority), 1)
     opt = b"\0" + struct.pack(">HHIH", 41, 1232, 0x8000, 0)
     question = owner + struct.pack(">HH", kind, 1)
     return head + question + b"".join(answer) + b"".join(authority) + opt

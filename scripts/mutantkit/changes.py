@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fuzzkit.mutation import damaged
+
 from mutantkit.records import Record, Tape
 
 Records = list[Record]
@@ -98,7 +99,9 @@ def _forged(records: Records, dice: random.Random) -> Records:
 
 
 def _octets(records: Records, dice: random.Random) -> Records:
-    chosen = set(dice.sample(range(len(records)), max(1, len(records) // dice.choice((2, 20, 200)))))
+    chosen = set(
+        dice.sample(range(len(records)), max(1, len(records) // dice.choice((2, 20, 200))))
+    )
     return [
         replace(one, data=damaged(dice, [one.data])[: 4 * len(one.data) + 64])
         if at in chosen and one.data

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.only is not None:
         return _keep(options)
     tally = Tally()
-    number = options.first
     last = options.first + options.mutants
-    while number < last:
-        number = _stretch(options, number, last, tally)
-        print(tally.line(), file=sys.stderr)
+    size = min(1000, -(-options.mutants // options.jobs))
+    stretches = [(at, min(at + size, last)) for at in range(options.first, last, size)]
+    with ThreadPoolExecutor(options.jobs) as jobs:
+        for _ in jobs.map(lambda stretch: _stretch(options, *stretch, tally), stretches):
+            print(tally.line(), file=sys.stderr)
     text = table(tally, options)
     print(text)
     if options.write is not None:
@@ -46,15 +48,18 @@ def _parser() -> argparse.ArgumentParser:
         description="Analyse damaged copies of the incident library and of public captures. No "
         "mutant may crash the program, take over 10 s, or leave sums that do not agree; and none "
         "of a healthy capture whose signed octets are intact may be called an outage.",
-        epilog="Example: scripts/mutants --mutants 20000 --shared --write scripts/mutantkit/RESULT.md",
+        epilog="Example: scripts/mutants --mutants 20000 --shared",
     )
     parser.add_argument("--mutants", type=int, default=300, help="how many (%(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the damage (%(default)s)")
     parser.add_argument(
         "--shared", action="store_true", help="take the public captures beside the project too"
     )
-    parser.add_argument("--only", type=int, metavar="NUMBER", help="write this mutant to out/mutants")
+    parser.add_argument(
+        "--only", type=int, metavar="NUMBER", help="write this mutant to out/mutants"
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the table here")
     parser.add_argument("--worker", type=int, nargs=3, help=argparse.SUPPRESS)
     return parser
@@ -86,13 +91,19 @@ def sources(*, shared: bool) -> list[worker.Source]:
     return [one for one in made if one is not None]
 
 
-def _stretch(options: argparse.Namespace, first: int, last: int, tally: Tally) -> int:
+def _stretch(options: argparse.Namespace, first: int, last: int, tally: Tally) -> None:
+    """Run the mutants of these numbers in a process, and in another one if it dies."""
+    while first < last:
+        first = _process(options, first, last, tally)
+
+
+def _process(options: argparse.Namespace, first: int, last: int, tally: Tally) -> int:
     """Run a worker until its end, or until it dies; give the number to go on with."""
     words = [sys.executable, str(ROOT / "scripts" / "mutants")]
-    words += ["--worker", str(first), str(min(last, first + 1000)), str(options.seed)]
+    words += ["--worker", str(first), str(last), str(options.seed)]
     words += ["--shared"] if options.shared else []
     begun = first
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for told in _lines(process.stdout):
             if "begun" in told:
@@ -103,7 +114,7 @@ def _stretch(options: argparse.Namespace, first: int, last: int, tally: Tally) -
                 tally.add(told)
         process.wait()
     if process.returncode == 0:
-        return min(last, first + 1000)
+        return last
     tally.add({"number": begun, "faults": [f"the process ended with {process.returncode}"]})
     return begun + 1
 

@@ -24,11 +24,15 @@ def broken_laws(report: dict[str, Any], sizes: dict[str, int], *, blameless: boo
             found.append(f"a loss of nothing: {row['losses']}")
     counts = report["counts"]
     both = counts["answered"] + counts["late"]
-    alone = sum(counts[name] for name in ("unanswered", "unsolicited", "duplicate", "retransmitted"))
+    alone = sum(
+        counts[name] for name in ("unanswered", "unsolicited", "duplicate", "retransmitted")
+    )
     if both + alone != counts["transactions"]:
         found.append(f"pairings do not add up to the transactions: {counts}")
     left_out = sum(
-        row["count"] for row in report["losses"] if row["reason"] in ("zone-transfer", "outside-times")
+        row["count"]
+        for row in report["losses"]
+        if row["reason"] in ("zone-transfer", "outside-times")
     )
     if 2 * both + alone + left_out != counts["messages"]:
         found.append(f"{counts['messages']} messages, {2 * both + alone} in transactions: {counts}")

@@ -68,5 +68,8 @@ def table(tally: Tally, options: argparse.Namespace) -> str:
     ]
     if tally.faults:
         lines += ["", "Found:", ""]
-        lines += [f"- {number} ({where}): `{fault}`" for number, where, fault in tally.faults]
+        lines += [
+            f"- {number} ({where}): `{fault.strip()}`"
+            for number, where, fault in sorted(tally.faults)
+        ]
     return "\n".join(lines) + "\n"
