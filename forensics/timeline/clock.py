@@ -95,6 +95,53 @@ def _judged_over(
     return [], found.spells
 
 
+def without_witness(
+    findings: list[dict[str, Any]], found: Survey, evidence: Evidence
+) -> tuple[list[dict[str, Any]], list[Spell]]:
+    """Accuse no zone by a clock that nothing in the capture vouches for.
+
+    Where all signatures of a time are outside of their windows, their zones may have lapsed or the
+    recorder's clock may be wrong: the packets look the same. What tells them apart is a signature
+    seen inside its window at about that time, a resolver that says so by its own clock (EDE 7, 8),
+    or the user's word (an input with a clock offset, be it 0).
+
+    Args:
+        findings: of `judge_clocks`; nothing is done if there are any.
+        found: for the spells that `judge_clocks` left.
+        evidence: for captures and transactions.
+
+    Returns:
+        Findings and spells as of `judge_clocks`.
+    """
+    doubted = [spell for spell in found.spells if spell.reason in TIME_REASONS]
+    if findings or not doubted or found.witnessed or _is_vouched(evidence):
+        return findings, found.spells
+    zones = sorted({spell.zone for spell in doubted})
+    finding = {
+        "kind": "clock-recorder",
+        "zones": len(zones),
+        "sightings": sum(spell.bad for spell in doubted),
+        "sentence": (
+            f"Every signature seen at that time was outside of its own time "
+            f"({', '.join(zones[:4])}{' and others' if len(zones) > 4 else ''}), and nothing else "
+            "in the capture shows whether the clock of the machine that recorded was right. No "
+            "zone is accused of signatures out of time. If you trust that clock, say so with "
+            "--clock-offset CAPTURE=0."
+        ),
+    }
+    return [finding], [spell for spell in found.spells if spell.reason not in TIME_REASONS]
+
+
+def _is_vouched(evidence: Evidence) -> bool:
+    """Whether the user, or a resolver by its extended errors, vouches for the recorder's clock."""
+    if evidence.captures["clock_offset"].null_count < len(evidence.captures):
+        return True
+    return any(
+        np.isin(integers(batch["ede"], -1), sorted(CLOCK_EDES)).any()
+        for batch in evidence.transactions()
+    )
+
+
 def self_recorded(
     findings: list[dict[str, Any]], spells: list[Spell], evidence: Evidence
 ) -> list[dict[str, Any]]:

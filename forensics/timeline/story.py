@@ -65,6 +65,7 @@ def tell(evidence: Evidence) -> Story:
     seen = survey(evidence, judge, catalog, places, serials.note)
     suspected = seen.spells
     found, seen.spells = clock.judge_clocks(seen, catalog, places)
+    found, seen.spells = clock.without_witness(found, seen, evidence)
     found = clock.self_recorded(found, suspected, evidence)
     origin, width = _binning(evidence)
     chosen, omitted = _choose(episodes(seen.spells))

@@ -62,6 +62,8 @@ class Survey:
             window of validity.
         failing: bool (2 sides, 2, S signers): the same, outside and inside, in those bins of time
             alone in which something was outside: a clock may be set in mid-capture.
+        witnessed: whether some signature was seen inside its window in those bins, or in one next
+            to them.
         outside_at: places that showed a signature outside its window, by side.
         soft: zones whose data was good although a reason is noted: near misses.
         sightings: how many there were.
@@ -73,6 +75,7 @@ class Survey:
     outside: NDArray[np.bool_]
     inside: NDArray[np.bool_]
     failing: NDArray[np.bool_]
+    witnessed: bool = False
     outside_at: tuple[set[int], set[int]] = field(default_factory=lambda: (set(), set()))
     soft: list[Spell] = field(default_factory=list)
     sightings: int = 0
@@ -108,6 +111,7 @@ def survey(
         _gather(found, rows, rows.outcome == BAD)
         _gather(soft, rows, (rows.outcome == GOOD) & (rows.reason != 0))
     result.failing = windows.failing()
+    result.witnessed = windows.witnessed()
     result.spells = _spells(found, judge, result.asked)
     result.soft = _spells(soft, judge, result.asked)
     return result
@@ -143,6 +147,15 @@ class _Windows:
             if packed[:, 0].any():
                 found |= np.unpackbits(packed, axis=2, count=self.signers).astype(bool)
         return found
+
+    def witnessed(self) -> bool:
+        """Whether something was inside its window in a bin that fails, or next to one."""
+        return any(
+            (near := self.bins.get(number + step)) is not None and bool(near[:, 1].any())
+            for number, packed in self.bins.items()
+            if packed[:, 0].any()
+            for step in (-1, 0, 1)
+        )
 
 
 def _note_windows(result: Survey, windows: _Windows, catalog: Catalog, rows: Judged) -> None:

@@ -85,6 +85,10 @@ class Window(NamedTuple):
         return (t + self.begin, t + self.end) if self.moves else (self.begin, self.end)
 
 
+_INSTANT: Final = 4
+"""Comparisons that judging one instant at one place costs as much as."""
+
+
 @dataclass
 class Budget:
     """Work left for one zone (limits.JUDGE_WORK), spent in a fixed order."""
@@ -237,6 +241,8 @@ class Publication:
             if segment.code == TAG:
                 cuts.add(segment.last + segment.ttl + 1)
         cuts.add(self.first_held - BURST)
+        if not self.budget.spend(_INSTANT * len(cuts)):
+            return ((self.low, self._limit()),)
         alone = evaluate(cuts, self.low, self.high, lambda t: self._alone(place, own, t))
         rows: list[tuple[int, State]] = []
         for index, (start, answer) in enumerate(alone):

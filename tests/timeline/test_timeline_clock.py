@@ -55,3 +55,40 @@ def test_an_outage_that_a_resolver_recorded_is_no_wrong_clock() -> None:
     story = tell(scene.evidence())
     assert [row["zone"] for row in story.incidents] == ["de."]
     assert not any(row["kind"].startswith("clock") for row in story.findings)
+
+
+def lapsed(clock_offset: int | None = None) -> Scene:
+    """One zone alone, all of whose signatures are outside of their windows."""
+    scene = Scene()
+    place = scene.place("192.0.2.1")
+    expired = scene.bad("de.", SOA, "de.", reason="signature-expired", expiration=-5)
+    for at in range(5):
+        scene.see(expired, at, place)
+    scene.clock_offset = clock_offset
+    return scene
+
+
+def test_nobody_is_accused_by_a_clock_that_nothing_vouches_for() -> None:
+    story = tell(lapsed().evidence())
+    assert story.incidents == []
+    (finding,) = [row for row in story.findings if row["kind"].startswith("clock")]
+    assert finding["kind"] == "clock-recorder"
+    assert "--clock-offset" in finding["sentence"]
+
+
+def test_the_user_vouches_for_the_clock() -> None:
+    story = tell(lapsed(clock_offset=0).evidence())
+    assert [row["zone"] for row in story.incidents] == ["de."]
+
+
+@pytest.mark.parametrize(("ede", "accused"), [(7, ["de."]), (8, ["de."]), (6, []), (None, [])])
+def test_a_resolver_vouches_for_the_clock(ede: int | None, accused: list[str]) -> None:
+    scene = lapsed()
+    scene.ask("de.", 3, rcode=2, ede=ede)
+    assert [row["zone"] for row in tell(scene.evidence()).incidents] == accused
+
+
+def test_a_signature_of_the_same_zone_in_its_time_vouches_for_the_clock() -> None:
+    scene = lapsed()
+    scene.see(scene.good("de.", 1, "de."), 3, 0)
+    assert [row["zone"] for row in tell(scene.evidence()).incidents] == ["de."]

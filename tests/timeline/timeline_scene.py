@@ -40,6 +40,7 @@ class Scene:
         self.rows: dict[str, list[dict]] = {name: [] for name, _ in schemas.TABLES}
         self.frame = 0
         self.span = [10**30, 0]
+        self.clock_offset: int | None = None
         self.duplicates = 0
 
     def place(self, server: str, nsid: str | None = None, role: str = "server") -> int:
@@ -302,6 +303,7 @@ class Scene:
                 "other": 0,
                 "first": first,
                 "last": last,
+                "clock_offset": self.clock_offset,
             }
         ]
         random = np.random.default_rng(seed)
