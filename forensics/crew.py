@@ -98,7 +98,7 @@ def crew(workers: int | None, scheduler: str | None) -> Iterator[Crew]:
     with dask.config.set(quiet):
         if scheduler is not None:
             try:
-                client = Client(scheduler, timeout="10s", set_as_default=False)
+                client = Client(scheduler, timeout="10s")
             except (OSError, ValueError, TimeoutError) as error:
                 raise UsageError(f"--scheduler {scheduler}: no answer ({error})") from None
             with client:
@@ -110,12 +110,11 @@ def crew(workers: int | None, scheduler: str | None) -> Iterator[Crew]:
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 host="127.0.0.1",
                 memory_limit=0,
                 silence_logs=50,
-                set_as_default=False,
             ) as cluster,
-            Client(cluster, set_as_default=False) as client,
+            Client(cluster) as client,
         ):
             yield Cluster(client)
