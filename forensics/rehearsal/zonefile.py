@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from forensics.errors import UsageError
 from forensics.rehearsal.contents import TYPE_RRSIG, Contents, Place, RRset, Signature
-from forensics.validation.deniers import Name, is_within, text
+from forensics.validation.deniers import Name
 from forensics.vocabulary import TYPE_SOA
 
 ZONE_OCTETS: Final = 2**30
@@ -23,6 +23,8 @@ _FIXED: Final = struct.Struct("!HBBIIIH")
 
 def read_zone(path: Path, origin: str | None = None) -> Contents:
     """Read a zone file (RFC 1035 5).
+
+    Records of names outside the zone are left out, as name servers do.
 
     Args:
         path: the file.
@@ -65,21 +67,15 @@ def read_zone(path: Path, origin: str | None = None) -> Contents:
         except (dns.exception.DNSException, ValueError, KeyError, OverflowError) as error:
             told = str(error) or type(error).__name__
             if "non-origin SOA" in told:
-                told = f"the SOA record is not of {base}; name the zone with --origin"
+                told = f"a SOA record is not of {base}; name the zone with --origin"
             raise UsageError(f"--zone {_placed(path, told)}") from None
     soas = [rrset for rrset in manager.rrsets if rrset.rdtype == TYPE_SOA]
     if len(soas) != 1 or len(soas[0]) != 1:
         raise UsageError(
-            f"--zone {path}: a zone has one SOA record; this file has {sum(map(len, soas))}"
+            f"--zone {path}: a zone has one SOA record; this file has {sum(map(len, soas))} for "
+            f"{base}"
         )
     apex = _name(soas[0].name)
-    outside = [r for r in manager.rrsets if not is_within(_name(r.name), apex)]
-    if outside:
-        # Signers drop them too, but where the zone's names are relative to nothing all would be.
-        raise UsageError(
-            f"--zone {path}: {text(_name(outside[0].name))} is not in the zone {text(apex)}; if "
-            "names are relative, say to what: --origin NAME"
-        )
     return Contents.of(apex, _rrsets(manager.rrsets))
 
 

@@ -25,6 +25,7 @@ COMMANDS = (
     "verify",
     "extract",
     "explain",
+    "rehearse",
     "transactions",
     "keys",
     "signatures",

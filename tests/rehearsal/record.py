@@ -228,6 +228,8 @@ def steps(signer: Signer) -> tuple[dict[str, str], dict[str, tuple[str, list[str
         "algorithm-signatures": ("algorithm-signatures", signer.ds(ksk)),
         "algorithm-keys": ("algorithm-keys", signer.ds(ksk15)),
         "no-ds": ("old", []),
+        "nsec3": ("nsec3", signer.ds(ksk)),
+        "nsec3-opt-out": ("nsec3-opt-out", signer.ds(ksk)),
     }
     return zones, captures
 

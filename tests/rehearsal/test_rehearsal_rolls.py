@@ -13,9 +13,7 @@ DAY = 24 * HOUR
 
 
 def refusals(told: dict) -> set[tuple[str, str]]:
-    return {
-        (one["reason"], one["holders"]) for one in told["findings"] if one["level"] == "refuse"
-    }
+    return {(one["reason"], one["holders"]) for one in told["findings"] if one["level"] == "refuse"}
 
 
 HEALTHY = [
@@ -181,5 +179,3 @@ def test_a_hole_in_the_nsec3_chain_is_found_and_hits_those_who_need_it(stage, tm
     assert reasons <= {"chain-broken", "denial-missing", "denial-invalid"}
     assert "chain-broken" in reasons
     assert told["verdict"] == "refuse"
-
-
