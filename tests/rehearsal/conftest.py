@@ -35,9 +35,10 @@ class Stage:
         """ns of the last packet."""
         import pyarrow as pa
 
+        from forensics.archive.opening import tables_of
         from forensics.archive.tables import read_table
 
-        last = read_table(self.dataset(captures) / "tables", "captures", ["last"])["last"]
+        last = read_table(tables_of(self.dataset(captures)), "captures", ["last"])["last"]
         return max(last.cast(pa.int64()).to_pylist())
 
     def __call__(self, captures: str, zone: str | Path, after: float = 10, **options) -> dict:
