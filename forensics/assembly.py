@@ -84,6 +84,7 @@ def assemble(
         "findings": [*_unread_finding(errors), *story.findings],
         "incidents": story.incidents,
         "triage": story.triage,
+        "triage_cases": story.triage_cases,
         "agreement": story.agreement,
         "losses": lost,
         "series": story.series,

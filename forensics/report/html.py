@@ -247,6 +247,7 @@ WORDING: Final[dict[str, Any]] = {
     "PATTERNS": words.PATTERNS,
     "MITIGATIONS": words.MITIGATIONS,
     "TRIAGE": words.TRIAGE,
+    "triage_case": words.triage_case,
     "STATUSES": words.STATUSES,
     "share": comparison.share,
     "difference": comparison.cell,

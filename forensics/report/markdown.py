@@ -148,17 +148,23 @@ def _baseline(report: Report) -> list[str]:
 _SIDES: Final = ("there", "here")
 
 
+def _quoted(text: str) -> str:
+    """Quote what comes from the capture; nothing stays nothing."""
+    return code(text) if text else ""
+
+
 def _lookups(report: Report) -> list[str]:
     """Count failed lookups by kind, verdicts, and testimony against evidence."""
     triage, verdicts = part(report, "triage"), part(part(report, "counts"), "verdicts")
-    agreement = part(report, "agreement")
+    agreement, cases = part(report, "agreement"), part(report, "triage_cases")
     return [
         "## Lookups, and what resolvers said",
         table(
-            ("Failed lookups", "Meaning", "Number:"),
+            ("Failed lookups", "Meaning", "Number:", "Typical case", "Its first frame"),
             (
-                (label, meaning, words.number(triage.get(key, 0)))
+                (label, meaning, words.number(triage.get(key, 0)), *map(_quoted, told))
                 for key, label, meaning in words.TRIAGE
+                for told in (words.triage_case(cases.get(key)),)
             ),
         ),
         table(

@@ -158,6 +158,11 @@ _ALGORITHMS: Final = {
     14: "ECDSAP384SHA384", 15: "ED25519", 16: "ED448", 17: "SM2SM3", 23: "ECC-GOST12",
 }  # fmt: skip
 
+_RCODES: Final = {
+    0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED",
+    9: "NOTAUTH",
+}  # fmt: skip
+
 _EDE: Final = {
     0: "Other", 1: "Unsupported DNSKEY Algorithm", 2: "Unsupported DS Digest Type",
     3: "Stale Answer", 4: "Forged Answer", 5: "DNSSEC Indeterminate", 6: "DNSSEC Bogus",
@@ -175,6 +180,22 @@ def algorithm(number: Any) -> str:
     """Name a DNSSEC algorithm: `13 ECDSAP256SHA256`."""
     name = _ALGORITHMS.get(number) if isinstance(number, int) else None
     return f"{number} {name}" if name else f"{number}"
+
+
+def triage_case(case: Any) -> tuple[str, str]:
+    """Tell the typical case of a kind of failure: what it was, and the frame that shows it."""
+    if not isinstance(case, dict):
+        return "", ""
+    name, kind, server = (case.get(key) or "?" for key in ("name", "type", "server"))
+    said = " ".join(filter(None, (rcode(case.get("rcode")), ede(case.get("ede")))))
+    return f"{name} {kind} at {server}: {said}", f"{case.get('capture')}, frame {case.get('frame')}"
+
+
+def rcode(number: Any) -> str:
+    """Name a response code: `SERVFAIL`; `no response` for none."""
+    if not isinstance(number, int):
+        return "no response"
+    return _RCODES.get(number, f"RCODE {number}")
 
 
 def ede(number: Any) -> str:

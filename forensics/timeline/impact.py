@@ -128,7 +128,7 @@ class Traffic:
 
     Attributes:
         impacts: one an incident, in their order.
-        triage: counts for client-side and other transactions.
+        triage, cases: counts and examples for client-side and other transactions.
         queries, responses: how many were captured.
         client_side: how many lookups were between clients and resolvers.
         bins: bin number to noerror, nxdomain, servfail, other, retransmitted.
@@ -138,6 +138,7 @@ class Traffic:
 
     impacts: list[Impact]
     triage: tuple[dict[str, int], dict[str, int]]
+    cases: tuple[triage.Cases, triage.Cases] = field(default_factory=lambda: ({}, {}))
     queries: int = 0
     responses: int = 0
     client_side: int = 0
@@ -192,8 +193,9 @@ def walk(
             impact.distinct.add(np.unique(mix(_asked(rows, failed), step)))
             _note_alive(impact, rows, below[zone] & (rows.rcode == 0), window.zone, known)
         traffic.client_side += int((rows.client_side & ~rows.again).sum())
-        for side, counts in zip((rows.client_side, ~rows.client_side), traffic.triage, strict=True):
-            triage.count(counts, rows, side & ~rows.again, broken)
+        sides = (rows.client_side, ~rows.client_side)
+        for side, counts, cases in zip(sides, traffic.triage, traffic.cases, strict=True):
+            triage.count(counts, cases, rows, side & ~rows.again, broken)
         _bin(traffic, rows, origin, width)
         _claim(traffic, rows, touched)
     return traffic

@@ -40,7 +40,8 @@ class Story:
 
     Attributes:
         incidents: rows of report.json, in order of onset.
-        triage: failed lookups by kind; agreement: the resolvers' words against the verdicts.
+        triage: failed lookups by kind; triage_cases: the typical case of each.
+        agreement: the resolvers' words against the verdicts.
         findings: rows {kind, sentence, …}; the gravest first.
         events: rows in order of time; events_omitted: how many more there were.
         series: `bin_seconds`, `lookups`, `sightings`, `keys`, `matrix`, `matrix_omitted`.
@@ -49,6 +50,7 @@ class Story:
 
     incidents: list[dict[str, Any]]
     triage: dict[str, int]
+    triage_cases: dict[str, dict[str, Any]]
     agreement: dict[str, Any]
     findings: list[dict[str, Any]]
     events: list[dict[str, Any]]
@@ -122,9 +124,13 @@ def tell(evidence: Evidence) -> Story:
     agreement = {"agree": 0, "disagree": 0, "cases": []}
     if evidence.weigh is not None:
         agreement = evidence.weigh(evidence.transactions(), incidents)
+    failed = triage.settle(*traffic.triage, traffic.client_side, traffic.responses)
     return Story(
         incidents=sorted(incidents, key=lambda row: (row["onset"]["first_bad"], row["zone"])),
-        triage=triage.settle(*traffic.triage, traffic.client_side, traffic.responses),
+        triage=failed,
+        triage_cases=triage.typical(
+            failed, *traffic.cases, paths, client_side=traffic.client_side
+        ),
         agreement=agreement,
         findings=findings.sort(found),
         events=told,

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forensics import vocabulary
 from forensics.timeline.lookups import NO_RESPONSE, POLICY_EDES, VALIDATION_EDES, Lookups
+from forensics.timeline.moments import rfc3339
+from forensics.timeline.quote import type_name
 
 KINDS: Final = ("validation", "timeout", "refused", "lame", "servfail-other", "policy")
 
 NOTAUTH: Final = 9
+
+
+@dataclass(slots=True)
+class Example:
+    """Failures of one kind that say the same, and the first of them.
+
+    Attributes:
+        count: how many.
+        moment: of the first: ns, and capture << 32 | frame.
+        told: its client, server, name and type.
+    """
+
+    count: int
+    moment: tuple[int, int]
+    told: tuple[str | None, str | None, str | None, int]
+
+
+Cases = dict[str, dict[tuple[int, int], Example]]
+"""Kind to (RCODE, extended error) to its example; -1 for none."""
 
 
 def empty() -> dict[str, int]:
@@ -21,12 +43,17 @@ def empty() -> dict[str, int]:
 
 
 def count(
-    counts: dict[str, int], rows: Lookups, chosen: NDArray[np.bool_], broken: NDArray[np.bool_]
+    counts: dict[str, int],
+    cases: Cases,
+    rows: Lookups,
+    chosen: NDArray[np.bool_],
+    broken: NDArray[np.bool_],
 ) -> None:
     """Count the chosen transactions that failed, each under one kind.
 
     Args:
         counts: added to.
+        cases: likewise.
         rows: N transactions.
         chosen: bool (N), which to count.
         broken: bool (N), the name stands under a zone in the time of its incident.
@@ -54,7 +81,80 @@ def count(
     ):
         hit = left & mask
         counts[kind] += int(hit.sum())
+        _note(cases.setdefault(kind, {}), rows, np.flatnonzero(hit))
         left &= ~hit
+
+
+def _note(held: dict[tuple[int, int], Example], rows: Lookups, at: NDArray[np.int64]) -> None:
+    """Take in failures of one kind by what they say."""
+    if not len(at):
+        return
+    at = at[np.lexsort((rows.where[at], rows.instant[at]))]
+    said = np.stack([rows.rcode[at], rows.ede[at]])
+    found, first, counts = np.unique(said, axis=1, return_index=True, return_counts=True)
+    for (rcode, ede), row, number in zip(
+        found.T.tolist(), at[first].tolist(), counts.tolist(), strict=True
+    ):
+        moment = (int(rows.instant[row]), int(rows.where[row]))
+        own = held.get((rcode, ede))
+        if own is None:
+            held[rcode, ede] = Example(number, moment, _told(rows, row))
+            continue
+        own.count += number
+        if moment < own.moment:
+            own.moment, own.told = moment, _told(rows, row)
+
+
+def _told(rows: Lookups, row: int) -> tuple[str | None, str | None, str | None, int]:
+    """Give client, server, name and type of a row."""
+
+    def text(column: Any) -> str | None:
+        code = int(column.codes[row])
+        return None if code < 0 else column.values[code].as_py()
+
+    return text(rows.client), text(rows.server), text(rows.name), int(rows.qtype[row])
+
+
+def typical(
+    counts: dict[str, int],
+    client: Cases,
+    upstream: Cases,
+    paths: dict[int, str],
+    *,
+    client_side: int,
+) -> dict[str, dict[str, Any]]:
+    """Give the typical case of each kind that was counted: the first of what most of them say.
+
+    Args:
+        counts: as `settle` gives them.
+        client: of clients' lookups.
+        upstream: of the others.
+        paths: of the captures, by number.
+        client_side: how many lookups were clients'.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for kind in KINDS:
+        own = (client if client_side else upstream).get(kind) or {}
+        if kind == "lame":
+            own = own or upstream.get(kind) or {}
+        if not counts[kind] or not own:
+            continue
+        (rcode, ede), case = max(own.items(), key=lambda item: (item[1].count, item[0]))
+        asker, server, name, qtype = case.told
+        time, where = case.moment
+        found[kind] = {
+            "count": case.count,
+            "rcode": None if rcode < 0 else rcode,
+            "ede": None if ede < 0 else ede,
+            "client": asker,
+            "server": server,
+            "name": name,
+            "type": type_name(qtype),
+            "at": rfc3339(time),
+            "capture": paths.get(where >> 32, "?"),
+            "frame": where & 0xFFFFFFFF,
+        }
+    return found
 
 
 def settle(
