@@ -18,6 +18,7 @@ from forensics.timeline.mitigation import Trust
 from forensics.timeline.moments import Moment
 from forensics.timeline.series import bin_numbers
 from forensics.timeline.sketch import Distinct, hash_values, mix
+from forensics.timeline.triage import Cases
 
 BIN_KEPT: Final = 2**10
 """Hashes kept per bin of the series to tell retries from new lookups: exact up to 1,024."""
@@ -138,7 +139,7 @@ class Traffic:
 
     impacts: list[Impact]
     triage: tuple[dict[str, int], dict[str, int]]
-    cases: tuple[triage.Cases, triage.Cases] = field(default_factory=lambda: ({}, {}))
+    cases: tuple[Cases, Cases] = field(default_factory=lambda: ({}, {}))
     queries: int = 0
     responses: int = 0
     client_side: int = 0

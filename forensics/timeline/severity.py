@@ -16,6 +16,9 @@ from forensics.timeline.strata import Case, Cell
 LATE: Final = 5 * limits.SECOND
 """So much later than another a server may well go bad by one and the same change."""
 
+FLAPPING: Final = 2
+"""Changes between good and bad serials, there and back."""
+
 SCATTERED: Final = frozenset({"signature-invalid", "signature-expired", "signature-malformed"})
 """Reasons that each signature has by itself: they may hit single RRsets."""
 
@@ -132,8 +135,8 @@ def patterns(
         figures = {"bad_servers": bad, "good_servers": good, "serials_divided": len(divided)}
         shown.append({"kind": "server-divergence", "figures": figures})
     serials = soa_outcomes(case.cells, brackets)
-    changes = sum(1 for before, after in pairwise(serials) if before != after)
-    if changes >= 2:
+    changes = _changes(serials)
+    if changes >= FLAPPING:
         figures = {
             "serials": len(serials),
             "bad_serials": sum(serials),
@@ -142,6 +145,15 @@ def patterns(
         }
         shown.append({"kind": "flapping", "figures": figures})
     return shown
+
+
+def flaps(case: Case, brackets: Brackets) -> bool:
+    """Whether good and bad alternated with the SOA serial."""
+    return _changes(soa_outcomes(case.cells, brackets)) >= FLAPPING
+
+
+def _changes(serials: Sequence[bool]) -> int:
+    return sum(1 for before, after in pairwise(serials) if before != after)
 
 
 def _soa_cells(cells: Sequence[Cell]) -> list[Cell]:
