@@ -84,6 +84,8 @@ def judge(truth: dict[str, Any], kind: str, report: dict[str, Any]) -> Row:
     missed = {i for i in zones if i not in {e["zone"] for e in expected}}
     if len(zones) > 1 and missed and main:
         found["said"] += f"; {len(missed)} of {len(zones)} zones missed"
+    if _is_outage(truth) and main is None:
+        found["said"] += _hints(report)
     lacking = set(truth.get("findings", ())) - {f["kind"] for f in report.get("findings", ())}
     if lacking and kind != "upstream":
         found["said"] += f"; no finding {', '.join(sorted(lacking))}"
@@ -95,6 +97,18 @@ def judge(truth: dict[str, Any], kind: str, report: dict[str, Any]) -> Row:
         whole = main is not None and found["reason"] == named and len(missed) == 0
         right = right and whole and "miss" not in (found["onset"] + found["recovery"])
     return Row(truth["name"], kind, right, **found)
+
+
+def _hints(report: dict[str, Any]) -> str:
+    """Say what a report tells that names no incident: what resolvers claim, or why it can't."""
+    found = report.get("findings", ())
+    claims = {f["resolver"] for f in found if f["kind"] == "resolver-local" and "resolver" in f}
+    words = []
+    if claims:
+        words.append(f"{len(claims)} resolvers claim failed validation (EDE)")
+    if any(f["kind"] == "no-dnssec" for f in found):
+        words.append("no signature captured")
+    return "".join(f"; {text}" for text in words)
 
 
 def _near_miss(finding: dict[str, Any]) -> dict[str, Any]:
