@@ -223,8 +223,9 @@ class Asker:
 
         policy = POLICIES[self._options.policy]
         given = _in_force(self._supplied, at)
-        walk = Walk(self._store, self._anchors, Checker(policy), at, given)
-        conclusion = Inquiry(walk, at, self._options.servers).ask(name, kind)
+        servers = self._options.servers
+        walk = Walk(self._store, self._anchors, Checker(policy), at, given, servers)
+        conclusion = Inquiry(walk, at, servers).ask(name, kind)
         if conclusion.response is None and not self._store.is_named(name):
             raise UsageError(_never_asked(self._store, name))
         return to_json(

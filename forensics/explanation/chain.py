@@ -75,6 +75,8 @@ class Link:
         servers: what each server showed, where several were seen.
         is_weak: the confidence is weak.
         is_supplied: it rests on keys from elsewhere (`--keys`), not on the capture.
+        signer: the zone whose signatures these are, where it is another: the parent, of a DS
+            RRset and of its denial.
     """
 
     zone: str
@@ -90,6 +92,7 @@ class Link:
     servers: tuple[ServerView, ...] = field(default=())
     is_weak: bool = False
     is_supplied: bool = False
+    signer: str | None = None
 
 
 @dataclass(frozen=True)

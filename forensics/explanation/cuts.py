@@ -130,6 +130,8 @@ def judge_cut(
     judged = [(c, _judge(name, parent, c)) for c in chosen]
     counted = [item for item in judged if not item[0].is_superseded]
     _, cut = max(counted, key=lambda item: rank(item[1].link.status) if item[1].link else -1)
+    if cut.link is not None:
+        cut = replace(cut, link=replace(cut.link, signer=parent.zone))
     if cut.kind == UNKNOWN or cut.link is None or len(judged) == 1:
         return cut
     servers = tuple(

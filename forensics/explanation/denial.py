@@ -108,7 +108,15 @@ def judge_denial(
     signed_by = tuple(sorted({(t.signature.tag, t.signature.algorithm) for t in made}))
     until = min((t.end for t in made), default=None)
     found = [
-        prove(claim, wire_name(name), kind, wire_name(zone), proofs, labels=labels)
+        prove(
+            claim,
+            wire_name(name),
+            kind,
+            wire_name(zone),
+            proofs,
+            labels=labels,
+            iterations_limit=signer.checker.policy.iterations,
+        )
         for claim, name, kind, labels in claims
     ]
     best = next((p for p in found if p.holds), found[0])

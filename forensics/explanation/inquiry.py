@@ -31,6 +31,7 @@ from forensics.explanation.endings import (
     without_keys,
 )
 from forensics.explanation.records import (
+    NOERROR,
     TYPE_CNAME,
     TYPE_RRSIG,
     Response,
@@ -147,7 +148,7 @@ class Inquiry:
             one.chosen.response,
             servers,
             is_later=one.chosen.is_later,
-            rcode=one.chosen.response.rcode,
+            rcode=_rcode(one),
         )
         if one.answer.kind != ALIAS:
             return found
@@ -424,6 +425,13 @@ class Inquiry:
             signer == zone and kind not in at_cut
             for signer, kind in self.walk.store.signers_at(name)
         )
+
+
+def _rcode(view: _View) -> int | None:
+    """Return the RCODE of an answer; another question's may have another one."""
+    if view.answer.kind in {POSITIVE, NODATA}:
+        return NOERROR
+    return view.chosen.response.rcode
 
 
 def _distinct(responses: Sequence[Response]) -> list[Response]:

@@ -26,7 +26,9 @@ def to_json(
     """Return what `explain --json` prints.
 
     `rcode` is that of the captured answer, in letters, null where none was captured; what a
-    validating resolver would have sent is `resolver_rcode`.
+    validating resolver would have sent is `resolver_rcode`. `zone` and `servers` are of what
+    decides: of the answer, or of the link above it that broke, its parent's where that is the DS
+    RRset or its denial.
     """
     judged = conclusion.judged
     reason = REASONS[REASON_CODE[judged.reason]]
@@ -44,11 +46,12 @@ def to_json(
         "ede": reason.ede if judged.reason != "none" else None,
         "rcode": rcode,
         "resolver_rcode": rcode_text(SERVFAIL) if judged.status == Status.BOGUS else rcode,
+        "zone": _blamed(conclusion),
         "answer": conclusion.kind,
         "target": conclusion.target,
         "later": conclusion.is_later,
         "sentence": sentence(conclusion),
-        "servers": [_server(server, captures) for server in conclusion.servers],
+        "servers": [_server(server, captures) for server in _deciding_servers(conclusion)],
         "chain": [_link(link, at, captures) for link in judged.links],
     }
 
@@ -57,9 +60,7 @@ def sentence(conclusion: Conclusion) -> str:
     """Say in plain words what was concluded."""
     judged = conclusion.judged
     what = f"{said(conclusion.name)} {type_text(conclusion.type)}"
-    broken = next(
-        (k for k in judged.links if k.status == judged.status and k.reason == judged.reason), None
-    )
+    broken = _deciding(conclusion)
     if judged.status == Status.SECURE:
         return f"A validating resolver would have accepted {what} as secure."
     if judged.status == Status.VALID:
@@ -71,15 +72,48 @@ def sentence(conclusion: Conclusion) -> str:
         return f"A validating resolver would have accepted {what} without validation."
     why = ""
     if broken is not None:
-        why = f" {REASONS[REASON_CODE[judged.reason]].sentence.format(zone=said(broken.zone))}"
+        zone = said(broken.signer or broken.zone)
+        why = f" {REASONS[REASON_CODE[judged.reason]].sentence.format(zone=zone)}"
     if judged.status == Status.BOGUS:
         return f"A validating resolver would have refused {what} (SERVFAIL).{why}"
     return f"What was captured does not tell whether {what} would have been accepted.{why}"
 
 
+def _deciding(conclusion: Conclusion) -> Link | None:
+    """Return the highest link that made the whole what it is; of a secure answer, the last."""
+    judged = conclusion.judged
+    if judged.status == Status.SECURE:
+        return judged.links[-1]
+    return next(
+        (k for k in judged.links if k.status == judged.status and k.reason == judged.reason), None
+    )
+
+
+def _blamed(conclusion: Conclusion) -> str | None:
+    """Name the zone that the status comes from: the parent's where its DS RRset is at fault."""
+    link = _deciding(conclusion)
+    return None if link is None else link.signer or link.zone
+
+
+def _deciding_servers(conclusion: Conclusion) -> tuple[ServerView, ...]:
+    """Return who served what decides: the answer, or a link above it that is no good."""
+    link = _deciding(conclusion)
+    if link is None or link.status not in {Status.BOGUS, Status.INDETERMINATE}:
+        return conclusion.servers
+    if link.servers:
+        return link.servers
+    answered = {server.response.transaction for server in conclusion.servers}
+    if not link.cited or answered & {cited.response.transaction for cited in link.cited}:
+        return conclusion.servers
+    return tuple(
+        ServerView(cited.response, link.status, link.reason, cited.is_later) for cited in link.cited
+    )
+
+
 def _link(link: Link, at: int, captures: dict[int, str]) -> dict[str, Any]:
     return {
         "zone": link.zone,
+        "signer": link.signer or link.zone,
         "link": link.kind,
         "status": STATUSES[link.status],
         "reason": link.reason,

@@ -58,6 +58,8 @@ class Walk:
         checker: tries the keys.
         at: ns.
         supplied: RDATA of DNSKEY and DS records from elsewhere, by (zone, type).
+        servers: of the answers that alone count; where one of them shows a zone's keys or DS, it
+            alone is heard on these too. Empty: all.
         captured: what was looked up last; it covers the names on the way.
     """
 
@@ -66,6 +68,7 @@ class Walk:
     checker: Checker
     at: int
     supplied: Mapping[tuple[str, int], Sequence[bytes]] = field(default_factory=dict)
+    servers: frozenset[str] = frozenset()
     captured: Captured = field(default_factory=Captured)
     _steps: dict[tuple[str, str, tuple[str, ...]], Standing] = field(default_factory=dict)
     _starts: dict[str, Standing] = field(default_factory=dict)
@@ -100,8 +103,12 @@ class Walk:
         return standing
 
     def _signer(self, zone: str, keys: Sequence[Key]) -> Signer:
-        responses = self.captured.all_of(zone, TYPE_DNSKEY)
+        responses = self._heard(self.captured.all_of(zone, TYPE_DNSKEY))
         return Signer(zone, keys, self.checker, self.at, responses, self.store)
+
+    def _heard(self, responses: list[Response]) -> list[Response]:
+        """Return the responses of the servers that count, if they tell anything; else all."""
+        return [r for r in responses if r.server in self.servers] or responses
 
     def _start(self, name: str) -> Standing:
         """Begin at the deepest anchor above a name."""
@@ -175,7 +182,7 @@ class Walk:
             r.transaction: r
             for r in (*self.captured.all_of(name, TYPE_DS), *self.captured.referring(name))
         }
-        return sorted(found.values(), key=lambda r: (r.time, r.transaction))
+        return self._heard(sorted(found.values(), key=lambda r: (r.time, r.transaction)))
 
     def _is_signed_above(self, name: str, zone: str) -> bool:
         """Whether the zone signs data at a name: then that is no cut."""
@@ -216,9 +223,8 @@ class Walk:
                     Link(zone, "ds", Status.INDETERMINATE, reason, zone, TYPE_DS,
                          sentence=sentence),
                 )  # fmt: skip
-        made = judge_keys(
-            zone, delegation, self.captured.all_of(zone, TYPE_DNSKEY), self.checker, self.at
-        )
+        responses = self._heard(self.captured.all_of(zone, TYPE_DNSKEY))
+        made = judge_keys(zone, delegation, responses, self.checker, self.at)
         known = [Key(zone, r) for r in self.supplied.get((zone, TYPE_DNSKEY), ()) if len(r) > 4]
         if made.link.reason == "dnskey-not-captured" and not made.is_captured and known:
             link = _supplied_link(zone, "dnskey", TYPE_DNSKEY, known)

@@ -30,10 +30,19 @@ from forensics.validation.keyless import Absence, _over_keys, _seen
 from forensics.validation.records import SignedRecords
 from forensics.validation.steps import at
 from forensics.validation.subjects import Subjects
-from forensics.vocabulary import STATUSES, TYPE_DNSKEY, Section, SightingFlag, Status
+from forensics.vocabulary import (
+    STATUSES,
+    TYPE_DNSKEY,
+    TYPE_NSEC3,
+    TYPE_SOA,
+    Section,
+    SightingFlag,
+    Status,
+)
 from forensics.wire.verdicts import VerdictIndex
 
 _BAD_PROOFS: Final = frozenset({"denial-missing", "denial-invalid"})
+_COSTLY: Final = "nsec3-iterations"
 _FLAGS: Final = int(
     SightingFlag.AA | SightingFlag.AUTHORITY | SightingFlag.DO | SightingFlag.DO_KNOWN
 )
@@ -158,10 +167,16 @@ def _walk(
     bad: set[Subject] = set()
     skipped: Counter[str] = Counter()
     given = (streams, records, owners, denials, index, chain, vouched)
+    costly: dict[tuple[Subject, int], list[Exchange]] = {}
     for one, subject, reason in _judged(*given, skipped):
-        if reason:
+        if reason == _COSTLY:  # every denial of the zone is so: its first and its last will do
+            costly.setdefault((subject, one.place), [one])[1:] = [one]
+        elif reason:
             bad.add(subject)
             events.add(subject, one, one.place, reason)
+    for (subject, place), ends in sorted(costly.items()):
+        for one in ends:
+            events.add(subject, one, place, _COSTLY)
     events.unread = skipped["denials"]
     bad = {subject for subject in bad if subject.kind == "denial"}
     if not bad:
@@ -182,7 +197,7 @@ def _judged(
     skipped: Counter[str],
 ) -> Iterator[tuple[Exchange, Subject, str]]:
     """Give what each response lacks, and each of its proofs with its reason, empty: it holds."""
-    for batch in exchanges(streams, owners.names, skipped):
+    for batch in exchanges(streams, owners.names, denials.records.of_type(TYPE_SOA), skipped):
         denials.ration()
         sound = _sound(batch, records, index)
         for one, is_sound in zip(batch, sound, strict=True):
@@ -195,15 +210,20 @@ def _judged(
                 yield one, Subject(row.zone, row.owner, row.type, "rrset"), reason
             if lacking or not is_sound:
                 continue
-            asked = denials.asked(one, kind)
-            if asked is None:
-                continue
-            proof = denials.proof(asked)
-            if proof is None or proof.below_cut:
-                continue  # a parent that was asked for what its child holds
-            fails = proof.reason in _BAD_PROOFS and _in_force(chain, asked.zone, one)
-            if proof.holds or fails:
-                yield one, _denied(asked, denials), proof.reason
+            for asked in denials.asked(one, kind):
+                proof = denials.proof(asked)
+                if proof is None or proof.below_cut:
+                    continue  # a parent that was asked for what its child holds
+                fails = proof.reason in _BAD_PROOFS and _in_force(chain, asked.zone, one)
+                if proof.holds or fails:
+                    yield one, _denied(asked, denials), proof.reason
+                if proof.reason == _COSTLY and _in_force(chain, asked.zone, one):
+                    yield one, Subject(asked.zone, asked.zone, TYPE_NSEC3, "iterations"), _COSTLY
+
+
+def _status(reason: str) -> Status:
+    """Return what a response with this reason is; too many iterations turn no data bogus."""
+    return Status.VALID if reason in {"", _COSTLY} else Status.BOGUS
 
 
 def _denied(asked: Asked, denials: Denials) -> Subject:
@@ -404,7 +424,7 @@ def _tables(events: Iterable[Event], first: int, notes: tuple[Note, ...]) -> Sub
                     "view": "published",
                     "start": event.time,
                     "end": event.time + 1,
-                    "status": STATUSES[Status.BOGUS if event.reason else Status.VALID],
+                    "status": STATUSES[_status(event.reason)],
                     "reason": event.reason or "none",
                     "confidence": "strong",
                     "zone": event.subject.zone,

@@ -6,16 +6,18 @@ whose DS is known to be in force: there the proof itself is at fault, not what i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from forensics.knowledge import is_subdomain, wire_name
 from forensics.limits import PROOFS, PROOFS_MORE
+from forensics.validation.aliases import follow
 from forensics.validation.classify import Kind
 from forensics.validation.exchanges import Exchange
 from forensics.validation.proof import Claim, Denier, Proof, prove
 from forensics.validation.records import SignedRecords
-from forensics.vocabulary import TYPE_DS, TYPE_NSEC, TYPE_NSEC3, TYPE_SOA, Section
+from forensics.vocabulary import NXDOMAIN, TYPE_DS, TYPE_NSEC, TYPE_NSEC3, TYPE_SOA, Section
 
 _CLAIMS: Final = {
     Kind.NAME_ERROR: Claim.NAME_ERROR,
@@ -59,15 +61,45 @@ class Denials:
         if len(self._proofs) > 4 * PROOFS:
             self._proofs.clear()
 
-    def asked(self, one: Exchange, kind: Kind) -> Asked | None:
-        """Say what the response must prove; None: nothing, or it is not certain what."""
+    def asked(self, one: Exchange, kind: Kind) -> list[Asked]:
+        """Say what the response must prove; empty: nothing, or it is not certain what."""
+        if not self._is_whole(one):
+            return []
+        if kind is Kind.ALIAS:
+            found = self._behind_aliases(one)
+        else:
+            found = [self._direct(one, kind)]
+        return [asked for asked in found if asked is not None]
+
+    def _direct(self, one: Exchange, kind: Kind) -> Asked | None:
+        """Say what an answer without aliases must prove."""
         claim = _CLAIMS.get(kind)
-        if claim is None or not self._is_whole(one):
+        if claim is None:
             return None
         zone, labels = self._signer(one, kind)
-        if zone is None or not is_subdomain(one.qname, zone):
+        return self._made(one, claim, zone, one.qname, one.qtype, labels)
+
+    def _behind_aliases(self, one: Exchange) -> Iterator[Asked | None]:
+        """Say what a chain of aliases must prove: its wildcards, and what its last name lacks."""
+        followed = follow(one, self.records)
+        if followed is None:
+            return
+        for name, signature in followed.expanded:
+            row = self.records.row[signature]
+            zone, labels = self.records.signer[row], self.records.labels[row]
+            yield self._made(one, Claim.WILDCARD_ANSWER, zone, name, self.records.type[row], labels)
+        if not followed.is_answered:
+            claim = Claim.NAME_ERROR if one.rcode == NXDOMAIN else Claim.NO_DATA
+            # Without an SOA the server has left the target to whoever knows it.
+            zone, _ = self._signer(one, Kind.ALIAS)
+            yield self._made(one, claim, zone, followed.target, one.qtype, 0)
+
+    def _made(
+        self, one: Exchange, claim: Claim, zone: str | None, name: str, kind: int, labels: int
+    ) -> Asked | None:
+        if zone is None or not is_subdomain(name, zone):
             return None
-        if claim is Claim.NO_DATA and one.qtype == TYPE_DS and one.qname == zone != ".":
+        if claim is Claim.NO_DATA and kind == TYPE_DS and name == zone != ".":
             return None  # the child was asked for what the parent has (RFC 4035 3.1.4.1)
         deniers = frozenset(
             shown.signature
@@ -78,7 +110,7 @@ class Denials:
         )
         if not deniers and any(bare.type in {TYPE_NSEC, TYPE_NSEC3} for bare in one.bare):
             return None  # what lacks there is the signature
-        return Asked(claim, zone, one.qname, one.qtype, labels, deniers)
+        return Asked(claim, zone, name, kind, labels, deniers)
 
     def proof(self, asked: Asked) -> Proof | None:
         """Judge; None: the run's budget is spent, or the zone leaves it open."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.limits import DENIALS, WAITING_ROWS
-from forensics.vocabulary import NXDOMAIN, PAIRINGS, Pairing, SightingFlag
+from forensics.vocabulary import NXDOMAIN, PAIRINGS, Pairing, Section, SightingFlag
 
 _ANSWERED: Final = (PAIRINGS[Pairing.ANSWERED], PAIRINGS[Pairing.LATE])
 _MUST: Final = int(SightingFlag.AA | SightingFlag.AUTHORITY)
@@ -81,13 +81,14 @@ class Exchange:
 
 
 def exchanges(
-    streams: Streams, names: frozenset[str], skipped: Counter[str]
+    streams: Streams, names: frozenset[str], soas: NDArray[np.int64], skipped: Counter[str]
 ) -> Iterator[list[Exchange]]:
     """Give those exchanges that absence can be judged by, batch by batch.
 
-    That is: nothing was answered; or the name does not exist; or a wildcard answered; or an RRset
-    came without signature whose owner is one of `names`. Answers that must prove something,
-    beyond limits.DENIALS of a batch, are counted in `skipped`.
+    That is: nothing was answered, or nothing for the target of an alias (one of the signatures
+    `soas` stands in the authority section); or the name does not exist; or a wildcard answered; or
+    an RRset came without signature whose owner is one of `names`. Answers that must prove
+    something, beyond limits.DENIALS of a batch, are counted in `skipped`.
     """
     signed, bare = _Waiting(streams.sightings()), _Waiting(streams.unsigned())
     for batch in streams.transactions():
@@ -99,7 +100,7 @@ def exchanges(
         seen, lone = signed.take(numbers), bare.take(numbers)
         rows = _whole(batch)
         if rows.any():
-            yield _joined(batch, numbers, rows, seen, lone, streams.disputed, names, skipped)
+            yield _joined(batch, numbers, rows, seen, lone, streams.disputed, names, soas, skipped)
 
 
 def _whole(batch: Any) -> NDArray[np.bool_]:
@@ -129,13 +130,16 @@ def _joined(
     lone: Any,
     disputed: NDArray[np.int64],
     names: frozenset[str],
+    soas: NDArray[np.int64],
     skipped: Counter[str],
 ) -> list[Exchange]:
     rcode, answers = _ints(batch, "rcode"), _ints(batch, "answers")
     denied = rows & ((answers == 0) | (rcode == NXDOMAIN))
     if seen is not None:
-        wild = (_ints(seen, "flags") & int(SightingFlag.WILDCARD)) != 0
-        denied |= rows & np.isin(numbers, _ints(seen, "transaction")[wild])
+        proves = (_ints(seen, "flags") & int(SightingFlag.WILDCARD)) != 0
+        beside = _ints(seen, "section") == Section.AUTHORITY
+        proves |= beside & np.isin(_ints(seen, "signature"), soas)
+        denied |= rows & np.isin(numbers, _ints(seen, "transaction")[proves])
     wanted = _spread(denied, _ints(batch, "authorities"))
     skipped["denials"] += int(denied.sum() - wanted.sum())
     if lone is not None:

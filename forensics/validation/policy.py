@@ -16,7 +16,8 @@ _HOUR: Final = 3600
 _DAY: Final = 86_400
 
 RFC_9905: Final = 1_764_547_200 * SECOND
-"""2025-12-01: RFC 9905 (November 2025) stands; SHA-1 signatures count as unsupported."""
+"""2025-12-01: RFC 9905 (November 2025) stands. Its section 2 tells who runs a validator to treat
+SHA-1 signatures as unsupported (so does `strict`), and who makes one to go on validating them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +60,20 @@ class Policy:
 
 
 _RELAXED: Final = Skew(0.1, _HOUR, _DAY)
+_NEVER: Final[dict[int, int]] = {}
+"""The programs validate SHA-1 signatures as they are delivered."""
 
 POLICIES: Final = {
     policy.name: policy
     for policy in (
         Policy("strict"),
         # Unbound's val-sig-skew-min and -max: a tenth of the lifetime, an hour to a day.
-        Policy("unbound", _RELAXED, _RELAXED),
+        Policy("unbound", _RELAXED, _RELAXED, retired=_NEVER),
         # Since 9.19.19, 5.7.1 and 5.2.0 these take 50 NSEC3 iterations.
-        Policy("bind", iterations=50),
-        Policy("knot", iterations=50),
+        Policy("bind", retired=_NEVER, iterations=50),
+        Policy("knot", retired=_NEVER, iterations=50),
         # PowerDNS Recursor's signature-inception-skew: one minute, at the inception only.
-        Policy("powerdns", Skew(0.0, 60, 60), Skew(), iterations=50),
+        Policy("powerdns", Skew(0.0, 60, 60), Skew(), retired=_NEVER, iterations=50),
     )
 }
 """Every policy by its name."""

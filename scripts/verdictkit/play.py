@@ -6,24 +6,28 @@ import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dns.edns
+import dns.exception
 import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
 import dns.rdatatype
 
-from verdictkit.zones import LEAVES, ROOT, STYLES, TOPS, Made, leaves, make_all
+from verdictkit import breadth, mutants, zones
+from verdictkit.resolvers import RESOLVER, RESOLVERS
+from verdictkit.zones import LEAVES, ROOT, STYLES, TOPS, Made, leaves
 
-RESOLVER, CLIENT = "127.0.1.53", "127.0.1.100"
+CLIENT = "127.0.1.100"
 
 NAMES = (
     ("www.{}", "A"), ("www.{}", "AAAA"), ("www.{}", "TXT"), ("{}", "SOA"), ("{}", "NS"),
@@ -49,9 +53,12 @@ def main() -> int:
     parser.add_argument("out", type=Path, help="folder of the recording")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--plan", choices=PLANS, default="faults", help="which zones are made")
+    parser.add_argument("--resolver", choices=RESOLVERS, default="unbound")
+    parser.add_argument("--zones", type=Path, help="a folder to keep the zones in, or to take from")
     arguments = parser.parse_args()
     if arguments.inside:
-        return _play(arguments.inside, arguments.out, arguments.seed)
+        return _play(arguments.inside, arguments)
     if os.geteuid() != 0:
         sys.stderr.write("scripts/verdicts needs root: it makes a network namespace\n")
         return 2
@@ -76,10 +83,21 @@ def questions(seed: int) -> list[tuple[str, str]]:
     return found
 
 
-def _play(work: Path, out: Path, seed: int) -> int:
+PLANS = {
+    "faults": (zones.make_all, questions),
+    "breadth": (breadth.make_all, breadth.questions),
+    "mutants": (mutants.make_all, mutants.questions),
+}
+"""What makes the zones, and what is asked of them."""
+
+
+def _play(work: Path, arguments: argparse.Namespace) -> int:
+    out, seed = arguments.out, arguments.seed
+    make, ask = PLANS[arguments.plan]
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    made, anchors = make_all(work)
-    (work / "anchor.ds").write_text("\n".join(anchors) + "\n")
+    for address in (ROOT, TOPS, LEAVES, RESOLVER, CLIENT):  # BIND listens on configured ones only
+        subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+    made, anchors = _made(make, arguments.zones or work)
     running = []
     try:
         pcap = work / "capture.pcap"
@@ -105,9 +123,11 @@ def _play(work: Path, out: Path, seed: int) -> int:
         )
         time.sleep(1)
         running += [_nsd(work, address, made) for address in (ROOT, TOPS, LEAVES)]
-        running.append(_unbound(work))
-        time.sleep(2)
-        verdicts = [_ask(name, kind) for name, kind in questions(seed)]
+        running.append(RESOLVERS[arguments.resolver](work, anchors))
+        if not _is_ready():
+            sys.stderr.write(f"{arguments.resolver} answers nothing\n")
+            return 1
+        verdicts = [_ask(name, kind) for name, kind in ask(seed)]
         time.sleep(1)
     finally:
         for process in reversed(running):
@@ -116,10 +136,22 @@ def _play(work: Path, out: Path, seed: int) -> int:
     subprocess.run(
         ["zstd", "-q", "-f", "-19", str(pcap), "-o", str(out / "capture.pcap.zst")], check=True
     )
-    shutil.copy(work / "anchor.ds", out / "trust-anchor.ds")
+    (out / "trust-anchor.ds").write_text("\n".join(anchors) + "\n")
     lines = ",\n".join(json.dumps(list(v), separators=(",", ":")) for v in verdicts)
     (out / "verdicts.json").write_text(f"[\n{lines}\n]\n")
     return 0
+
+
+def _made(make: Callable[[Path], tuple[list[Made], list[str]]], folder: Path) -> Any:
+    """Make the zones, or take those that were made before."""
+    kept = folder / "made.json"
+    if kept.exists():
+        held, anchors = json.loads(kept.read_text())
+        return [Made(name, Path(path), server=server) for name, path, server in held], anchors
+    folder.mkdir(parents=True, exist_ok=True)
+    made, anchors = make(folder)
+    kept.write_text(json.dumps([[(z.name, str(z.path), z.server) for z in made], anchors]))
+    return made, anchors
 
 
 def _nsd(work: Path, address: str, made: list[Made]) -> subprocess.Popen[bytes]:
@@ -139,29 +171,24 @@ def _nsd(work: Path, address: str, made: list[Made]) -> subprocess.Popen[bytes]:
     )
 
 
-def _unbound(work: Path) -> subprocess.Popen[bytes]:
-    hints = work / "hints"
-    hints.write_text(f". 3600 IN NS ns.\nns. 3600 IN A {ROOT}\n")
-    config = work / "unbound.conf"
-    config.write_text(
-        f'server:\n  interface: {RESOLVER}\n  access-control: 127.0.0.0/8 allow\n  username: ""\n'
-        f'  chroot: ""\n  directory: "{work}"\n  pidfile: "{work}/unbound.pid"\n'
-        f'  do-not-query-localhost: no\n  root-hints: "{hints}"\n'
-        f'  trust-anchor-file: "{work}/anchor.ds"\n  qname-minimisation: no\n  ede: yes\n'
-        '  module-config: "validator iterator"\n  do-ip6: no\n  use-syslog: no\n'
-        "  aggressive-nsec: no\n  num-threads: 1\n  so-reuseport: no\n  outgoing-interface: "
-        f"{RESOLVER}\n  val-bogus-ttl: 1\n  deny-any: no\n  edns-buffer-size: 4096\n"
-        "remote-control:\n  control-enable: no\n"
-    )
-    return subprocess.Popen(
-        ["unbound", "-d", "-c", str(config)], stderr=(work / "unbound.log").open("w")
-    )
+def _is_ready() -> bool:
+    """Wait until the resolver and the root's server answer."""
+    for _ in range(20):
+        time.sleep(2)
+        if _ask(".", "SOA")[3] == "secure":
+            return True
+    return False
 
 
 def _ask(name: str, kind: str) -> tuple[str, str, int, str, str, list[int]]:
     """Return name, type, time of the answer in ns, verdict, RCODE and extended errors."""
     query = dns.message.make_query(name, kind, want_dnssec=True, payload=4096)
-    reply = dns.query.udp(query, RESOLVER, timeout=20, source=CLIENT)
+    try:
+        reply, _ = dns.query.udp_with_fallback(
+            query, RESOLVER, timeout=15, source=CLIENT, ignore_trailing=True
+        )
+    except dns.exception.DNSException as error:
+        return name, kind, time.time_ns(), "none", type(error).__name__, []
     ended = time.time_ns()
     ede = [int(o.code) for o in reply.options if isinstance(o, dns.edns.EDEOption)]
     rcode = dns.rcode.to_text(reply.rcode())

@@ -187,3 +187,50 @@ def test_answers_to_who_did_not_ask_for_signatures_lack_none(analysed) -> None:
                 without(message, *DENIALS)
         packets.append(packet._replace(data=message.to_wire(max_size=65535)))
     assert analysed(world, packets)["incidents"] == []
+
+
+def aliased(denial: str) -> World:
+    """A world in which aliases lead to a name without the type, and to none."""
+    world = healthy(6)
+    aliases = ((f"alias.{ZONE}", f"www.{ZONE}"), (f"away.{ZONE}", f"gone.{ZONE}"))
+    world.versions[ZONE] = [(0, now(world).next(denial=denial, aliases=aliases))]
+    servers = [server for server in world.servers if ZONE in server.zones]
+    for at in range(30, 900, 30):
+        resolver = world.resolvers[at // 30 % len(world.resolvers)]
+        world.ask(at, resolver, ZONE, f"away.{ZONE}", "A", servers[at // 30 % 2])
+        world.ask(at + 1, resolver, ZONE, f"alias.{ZONE}", "TXT")
+    return world.run(900, 6)
+
+
+@pytest.mark.parametrize("denial", ["nsec", "nsec3"])
+def test_aliases_that_lead_nowhere_with_proof_lack_nothing(denial, analysed) -> None:
+    assert analysed(aliased(denial))["incidents"] == []
+
+
+@pytest.mark.parametrize("denial", ["nsec", "nsec3"])
+def test_what_an_alias_leads_to_is_denied_without_proof(denial, analysed) -> None:
+    """RFC 6604 2: the RCODE, and so the proof, is for the last name of the chain."""
+    world = aliased(denial)
+
+    def strip(message: dns.message.Message) -> bool:
+        return bool(message.answer) and without(message, *DENIALS)
+
+    found = the_incident(analysed(world, mutilated(world, strip)))
+    assert (found["zone"], found["reason"], found["ede"]) == (ZONE, "denial-missing", 12)
+    assert "2026-06-01T12:05:00" <= found["onset"]["first_bad"] <= "2026-06-01T12:05:40"
+    assert found["recovery"]["first_good"] >= "2026-06-01T12:08:20"
+
+
+def test_an_alias_whose_target_is_denied_by_another_names_record(analysed) -> None:
+    world = aliased("nsec")
+    wrong = zone_of(world.state(ZONE, 400)).nsec(dns.name.from_text(f"ns1.{ZONE}"))
+
+    def swap(message: dns.message.Message) -> bool:
+        if message.question[0].name.to_text().lower() != f"away.{ZONE}":
+            return False
+        without(message, *DENIALS)
+        message.authority += wrong
+        return True
+
+    found = the_incident(analysed(world, mutilated(world, swap)))
+    assert (found["zone"], found["reason"], found["ede"]) == (ZONE, "denial-invalid", 6)

@@ -332,9 +332,18 @@ class Zone:
         return reply
 
     def _follow(self, reply: dns.message.Message, target: str, kind: str) -> None:
+        """What an alias within the zone leads to, be it nothing (RFC 6604)."""
         name = dns.name.from_text(target)
-        if name.is_subdomain(dns.name.from_text(self.apex)) and (target, kind) in self.records:
+        if not name.is_subdomain(dns.name.from_text(self.apex)) or self.cut_above(name, kind):
+            return
+        if (target, kind) in self.records:
             reply.answer += self.signed(self.records[target, kind])
+            return
+        exists = name == self.closest(name)
+        if not exists:
+            reply.set_rcode(dns.rcode.NXDOMAIN)
+        reply.authority += self.signed(self.records[self.apex, "SOA"])
+        reply.authority += self.proof(name, exists=exists)
 
 
 @lru_cache(maxsize=256)

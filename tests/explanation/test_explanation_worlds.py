@@ -154,6 +154,21 @@ def test_a_bad_denial_above_breaks_unsigned_names_too(asked):
     assert outcome(ask("www.plain.de.", "A", 295)) == ("bogus", "dnskey-missing")
 
 
+def test_where_the_parents_signature_broke_the_parent_and_its_servers_are_named(asked):
+    world = breaking(lambda s: s.next(zsks=(key("stranger"),)), zone="de.")
+    told = asked(world)("www.alpha.de.", "A", 295)
+    parents = {server.address for server in world.servers if "de." in server.zones}
+    assert outcome(told) == ("bogus", "dnskey-missing")
+    assert told["zone"] == "de."
+    assert {server["address"] for server in told["servers"]} <= parents
+    assert told["servers"]
+    (link,) = [one for one in told["chain"] if one["status"] == "bogus"]
+    assert (link["link"], link["zone"], link["signer"]) == ("ds", ZONE, "de.")
+    before = asked(world)("www.alpha.de.", "A", 145)
+    assert (before["status"], before["zone"]) == ("secure", ZONE)
+    assert {server["address"] for server in before["servers"]} <= LEAF_SERVERS
+
+
 def test_of_servers_that_differ_the_worst_counts_and_all_are_listed(asked):
     world = healthy(6)
     world.own[("192.0.2.32", ZONE)] = now(world).next(serial=1, until=START + 10)
@@ -162,6 +177,7 @@ def test_of_servers_that_differ_the_worst_counts_and_all_are_listed(asked):
     by_server = {s["address"]: s["status"] for s in told["servers"]}
     assert by_server["192.0.2.32"] == "bogus"
     only = asked(world, servers=frozenset({"192.0.2.31"}))("www.alpha.de.", "A", 395)
+    assert outcome(only) == ("secure", "none")
     assert {s["address"] for s in only["servers"]} == {"192.0.2.31"}
 
 
