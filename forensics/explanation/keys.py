@@ -48,7 +48,7 @@ def usable(
     if not digested:
         return [], "ds-digest-unsupported"
     stronger = [d for d in digested if d.digest_type != _SHA1]
-    return stronger or digested, "none"
+    return (policy.sha1_gives_way and stronger) or digested, "none"
 
 
 def key_rrset(response: Response, zone: str) -> RRset | None:

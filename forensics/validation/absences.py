@@ -73,10 +73,11 @@ class Event(NamedTuple):
 
 @dataclass
 class _Events:
-    """Events up to a limit, and what was left out, by zone."""
+    """Events up to a limit, and what was left out, by zone; `costly`: denials not followed."""
 
     found: list[Event] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
+    costly: Counter[str] = field(default_factory=Counter)
     unread: int = 0
 
     def add(self, subject: Subject, seen: Exchange | Sighted, place: int, reason: str) -> None:
@@ -132,6 +133,7 @@ def judge_absences(
             _limit(zone, f"{count} proofs of absence of {zone} more than are judged were seen.")
             for zone, count in sorted(denials.skipped.items())
         ]
+    notes += [_near_miss(zone, count, iterations) for zone, count in sorted(events.costly.items())]
     if events.unread:
         sentence = f"{events.unread} denials more than are looked at were seen."
         notes.append(_limit(".", sentence))
@@ -152,6 +154,16 @@ def _limit(zone: str, sentence: str) -> Note:
     return Note("limit", zone, sentence=sentence)
 
 
+def _near_miss(zone: str, count: int, iterations: int) -> Note:
+    """Warn of a zone that hashes more than validators follow (RFC 9276 3.2)."""
+    sentence = (
+        f"{count} denials of {zone} are hashed more than {iterations} times: validators that follow"
+        f" no more take what they deny for unsigned, and some refuse it (EDE 27)."
+    )
+    figures: dict[str, object] = {"denials": count, "followed": iterations, "ede": 27}
+    return Note("near-miss", zone, sentence=sentence, figures={"reason": _COSTLY, **figures})
+
+
 def _walk(
     streams: Streams,
     records: SignedRecords,
@@ -167,16 +179,12 @@ def _walk(
     bad: set[Subject] = set()
     skipped: Counter[str] = Counter()
     given = (streams, records, owners, denials, index, chain, vouched)
-    costly: dict[tuple[Subject, int], list[Exchange]] = {}
     for one, subject, reason in _judged(*given, skipped):
-        if reason == _COSTLY:  # every denial of the zone is so: its first and its last will do
-            costly.setdefault((subject, one.place), [one])[1:] = [one]
+        if reason == _COSTLY:
+            events.costly[subject.zone] += 1
         elif reason:
             bad.add(subject)
             events.add(subject, one, one.place, reason)
-    for (subject, place), ends in sorted(costly.items()):
-        for one in ends:
-            events.add(subject, one, place, _COSTLY)
     events.unread = skipped["denials"]
     bad = {subject for subject in bad if subject.kind == "denial"}
     if not bad:
@@ -219,11 +227,6 @@ def _judged(
                     yield one, _denied(asked, denials), proof.reason
                 if proof.reason == _COSTLY and _in_force(chain, asked.zone, one):
                     yield one, Subject(asked.zone, asked.zone, TYPE_NSEC3, "iterations"), _COSTLY
-
-
-def _status(reason: str) -> Status:
-    """Return what a response with this reason is; too many iterations turn no data bogus."""
-    return Status.VALID if reason in {"", _COSTLY} else Status.BOGUS
 
 
 def _denied(asked: Asked, denials: Denials) -> Subject:
@@ -424,7 +427,7 @@ def _tables(events: Iterable[Event], first: int, notes: tuple[Note, ...]) -> Sub
                     "view": "published",
                     "start": event.time,
                     "end": event.time + 1,
-                    "status": STATUSES[_status(event.reason)],
+                    "status": STATUSES[Status.BOGUS if event.reason else Status.VALID],
                     "reason": event.reason or "none",
                     "confidence": "strong",
                     "zone": event.subject.zone,

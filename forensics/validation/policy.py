@@ -43,6 +43,7 @@ class Policy:
         algorithms: signature algorithms that are supported.
         digests: DS digest types that are supported.
         retired: ns from which an algorithm counts as unsupported, by its number.
+        sha1_gives_way: DS records with SHA-1 do not count beside others (RFC 4509 3).
         iterations: NSEC3 iterations beyond which a zone counts as insecure (RFC 9276 3.2).
     """
 
@@ -52,6 +53,7 @@ class Policy:
     algorithms: frozenset[int] = frozenset({5, 7, 8, 10, 13, 14, 15, 16})
     digests: frozenset[int] = frozenset({1, 2, 4})
     retired: dict[int, int] = field(default_factory=lambda: {5: RFC_9905, 7: RFC_9905})
+    sha1_gives_way: bool = True
     iterations: int = NSEC3_ITERATIONS
 
     def supports(self, algorithm: int, at: int) -> bool:
@@ -68,7 +70,8 @@ POLICIES: Final = {
     for policy in (
         Policy("strict"),
         # Unbound's val-sig-skew-min and -max: a tenth of the lifetime, an hour to a day.
-        Policy("unbound", _RELAXED, _RELAXED, retired=_NEVER),
+        # A DS with SHA-1 will do where the others fail, unless it hardens against downgrades.
+        Policy("unbound", _RELAXED, _RELAXED, retired=_NEVER, sha1_gives_way=False),
         # Since 9.19.19, 5.7.1 and 5.2.0 these take 50 NSEC3 iterations.
         Policy("bind", retired=_NEVER, iterations=50),
         Policy("knot", retired=_NEVER, iterations=50),

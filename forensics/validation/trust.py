@@ -209,7 +209,7 @@ class Trust:
     def usable(self, delegations: Iterable[DelegationSigner], t: int) -> list[DelegationSigner]:
         """Return the DS records whose algorithm and digest type count at t.
 
-        SHA-1 digests are ignored beside others (RFC 4509 3).
+        SHA-1 digests are ignored beside others (RFC 4509 3), if the policy says so.
         """
         found = [
             d
@@ -217,7 +217,7 @@ class Trust:
             if d.digest_type in self.policy.digests and self.policy.supports(d.algorithm, t)
         ]
         stronger = [d for d in found if d.digest_type != _SHA1]
-        return stronger or found
+        return (self.policy.sha1_gives_way and stronger) or found
 
     def matching(
         self,

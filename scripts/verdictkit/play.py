@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plan", choices=PLANS, default="faults", help="which zones are made")
     parser.add_argument("--resolver", choices=RESOLVERS, default="unbound")
+    parser.add_argument("--one-in", type=int, default=1, help="of so many questions one is asked")
     parser.add_argument("--zones", type=Path, help="a folder to keep the zones in, or to take from")
     arguments = parser.parse_args()
     if arguments.inside:
@@ -127,7 +128,7 @@ def _play(work: Path, arguments: argparse.Namespace) -> int:
         if not _is_ready():
             sys.stderr.write(f"{arguments.resolver} answers nothing\n")
             return 1
-        verdicts = [_ask(name, kind) for name, kind in ask(seed)]
+        verdicts = [_ask(name, kind) for name, kind in ask(seed)[:: arguments.one_in]]
         time.sleep(1)
     finally:
         for process in reversed(running):

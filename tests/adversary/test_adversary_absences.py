@@ -234,3 +234,16 @@ def test_an_alias_whose_target_is_denied_by_another_names_record(analysed) -> No
 
     found = the_incident(analysed(world, mutilated(world, swap)))
     assert (found["zone"], found["reason"], found["ede"]) == (ZONE, "denial-invalid", 6)
+
+
+@pytest.mark.parametrize(("iterations", "warns"), [(150, False), (151, True)])
+def test_more_iterations_than_validators_follow_are_a_near_miss(iterations, warns, analysed):
+    """RFC 9276 3.2: nothing turns bogus, what is denied turns insecure."""
+    world = healthy(7)
+    world.versions[ZONE] = [(0, now(world).next(denial="nsec3", iterations=iterations))]
+    report = analysed(world.run(300, 3))
+    assert report["incidents"] == []
+    told = [row for row in report["findings"] if row["kind"] == "near-miss"]
+    assert [(row["zone"], row["reason"], row["ede"]) for row in told] == (
+        [(ZONE, "nsec3-iterations", 27)] if warns else []
+    )

@@ -91,6 +91,7 @@ class State:
         denial: "nsec" or "nsec3"; signed: whether at all.
         signed_at, until: seconds, inception and expiration of the signatures.
         aliases: (owner, target) of CNAMEs.
+        iterations: of NSEC3.
     """
 
     name: str
@@ -104,6 +105,7 @@ class State:
     signed_at: int = START - DAY
     until: int = START + 7 * DAY
     aliases: tuple[tuple[str, str], ...] = ()
+    iterations: int = 0
 
     def __hash__(self) -> int:
         return hash((self.name, self.serial))
@@ -206,9 +208,8 @@ class Zone:
                 name = name.parent()  # noqa: PLW2901
         return found | {apex}
 
-    @staticmethod
-    def hash(name: dns.name.Name) -> str:
-        return dns.dnssec.nsec3_hash(name, "", 0, "SHA1")
+    def hash(self, name: dns.name.Name) -> str:
+        return dns.dnssec.nsec3_hash(name, "", self.state.iterations, "SHA1")
 
     def types_at(self, name: dns.name.Name) -> list[str]:
         owner = name.to_text()
@@ -249,7 +250,11 @@ class Zone:
         if kinds and not (original.to_text() in self.delegations and "DS" not in kinds):
             kinds = [*kinds, "RRSIG"]
         return self.signed(
-            rrset(f"{owner.lower()}{self.under}", "NSEC3", f"1 0 0 - {after} {' '.join(kinds)}")
+            rrset(
+                f"{owner.lower()}{self.under}",
+                "NSEC3",
+                f"1 0 {self.state.iterations} - {after} {' '.join(kinds)}",
+            )
         )
 
     def proof(self, name: dns.name.Name, *, exists: bool) -> list[dns.rrset.RRset]:

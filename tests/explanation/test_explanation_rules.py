@@ -179,6 +179,20 @@ def test_a_zone_is_insecure_only_if_no_ds_record_is_usable(records, at, count, w
     assert (len(found), reason) == (count, why)
 
 
+@pytest.mark.parametrize("policy", sorted(set(POLICIES) - {"strict"}))
+def test_programs_go_on_validating_sha1_signatures(policy):
+    """RFC 9905 2: implementations MUST, who runs them MUST treat the zone as unsigned."""
+    found, reason = usable([ds(5), ds(7)], Checker(POLICIES[policy]), RFC_9905)
+    assert (len(found), reason) == (2, "none")
+
+
+def test_a_sha1_digest_counts_beside_others_for_unbound_alone():
+    """RFC 4509 3; Unbound 1.17 was seen to go by the SHA-1 digest where SHA-256 fits no key."""
+    for policy in POLICIES:
+        found, _ = usable([ds(13, 1), ds(13, 2)], Checker(POLICIES[policy]), 0)
+        assert len(found) == (2 if policy == "unbound" else 1), policy
+
+
 def test_checks_end_at_their_limit_and_say_so():
     from forensics.knowledge import Key
 

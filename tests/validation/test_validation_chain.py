@@ -115,6 +115,7 @@ def test_sha1_digests_count_alone_and_are_ignored_beside_others() -> None:
     assert said(world.judge(ANCHORS), signature, 5, 1) == ("secure", "none")
     signature = data(world := chained(ds=[KSK.ds("SHA1"), OTHER_KSK.ds()]))
     assert said(world.judge(ANCHORS), signature, 5, 1) == ("bogus", "ds-mismatch")
+    assert said(world.judge(ANCHORS, "unbound"), signature, 5, 1) == ("secure", "none")
 
 
 def test_a_double_ds_roll_is_secure_throughout() -> None:
@@ -289,6 +290,7 @@ def test_sha1_keys_are_insecure_since_rfc_9905_and_secure_before() -> None:
     world = chained(ds=[ksk.ds()], keys=(ksk, zsk), ksk=ksk)
     signature = data(world, zsk)
     assert said(world.judge(ANCHORS), signature, 5, 1) == ("insecure", "algorithm-unsupported")
+    assert said(world.judge(ANCHORS, "bind"), signature, 5, 1) == ("secure", "none")
     shift = 3 * 10**8
     for run in world.runs:
         run["first"] -= shift * 10**9
