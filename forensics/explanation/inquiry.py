@@ -391,7 +391,7 @@ class Inquiry:
         if kind == TYPE_RRSIG:
             sentence = "Signatures themselves are not signed: nothing validates them."
             return left_open(standing, link, "rrset-incomplete", sentence)
-        if standing.status != Status.SECURE:
+        if not standing.is_to_be_signed:
             reason = "ds-not-captured" if standing.signer.keys else "dnskey-not-captured"
             sentence = (
                 f"It came without a signature, and whether {said(standing.zone)} is to sign it"

@@ -47,6 +47,20 @@ class Standing:
         """Whether the way ends here: all below shares the status."""
         return self.status not in {Status.SECURE, Status.VALID}
 
+    @property
+    def is_to_be_signed(self) -> bool:
+        """Whether what lies in the zone must be signed: a DS in force says so, keys or none."""
+        if self.status == Status.SECURE:
+            return True
+        above, last = self.links[:-1], self.links[-1] if self.links else None
+        return (
+            self.reason == "dnskey-not-captured"
+            and bool(above)
+            and all(link.status == Status.SECURE for link in above)
+            and last is not None
+            and (last.kind, last.zone, last.reason) == ("dnskey", self.zone, self.reason)
+        )
+
 
 @dataclass
 class Walk:

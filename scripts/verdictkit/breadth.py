@@ -94,7 +94,7 @@ def _zone(name: str, top: str) -> str:
         "odd IN TYPE65280 \\# 4 DEADBEEF", "svc IN HTTPS 1 . alpn=h2 port=8443",
         "_sip._tcp IN SRV 1 2 5060 Www",
         *(f'many IN TXT "{at:04d}{"x" * 200}"' for at in range(24)),
-        *(f"lots IN A 198.51.{at // 250}.{at % 250}" for at in range(90)),
+        *(f"lots IN A 198.51.{at // 250}.{at % 250}" for at in range(300)),
         'naptr IN NAPTR 1 2 "u" "E2U+sip" "!^.*$!sip:a@b!" RePlace',
         "alias IN CNAME www", "aliasnx IN CNAME nowhere",
         f"out IN CNAME www.{sound}", f"outnx IN CNAME nothing.{other}",
