@@ -65,10 +65,8 @@ class Denials:
         """Say what the response must prove; empty: nothing, or it is not certain what."""
         if not self._is_whole(one):
             return []
-        if kind is Kind.ALIAS:
-            found = self._behind_aliases(one)
-        else:
-            found = [self._direct(one, kind)]
+        is_alias = kind is Kind.ALIAS
+        found = list(self._behind_aliases(one)) if is_alias else [self._direct(one, kind)]
         return [asked for asked in found if asked is not None]
 
     def _direct(self, one: Exchange, kind: Kind) -> Asked | None:
