@@ -160,6 +160,7 @@ def _ingest(
         files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "octets": len(content)}
     store.write(MANIFEST, _text(_manifest(settings, inputs, files, failed, state)))
     _clear(store, files)
+    store.clear_work()
     mine = {one.part for one in made if one.part}
     return Batch(
         errors=tuple(_error(one.path, one.offset, one.reason) for one in made if one.reason),
