@@ -137,6 +137,15 @@ Baseline = Annotated[
         "two resolvers, two sites.",
     ),
 ]
+TlsKeylog = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--tls-keylog",
+        metavar="FILE",
+        help="Secrets that open DNS over TLS, as SSLKEYLOGFILE makes programs log them; may be "
+        "repeated. A pcapng may bring its own.",
+    ),
+]
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print report.json to standard output instead of the summary."),
@@ -212,6 +221,7 @@ def options_of(
     log_timezone: str | None = None,
     clock_offset: Iterable[str] | None = None,
     baseline: Path | None = None,
+    tls_keylog: Iterable[Path] | None = None,
 ) -> Options:
     """Join the options of a command, named as its parameters are, to the pipeline's.
 
@@ -234,6 +244,7 @@ def options_of(
         log_timezone=log_timezone,
         clock_offsets=tuple(_offset(text) for text in clock_offset or ()),
         baseline=str(baseline) if baseline else None,
+        tls_keylogs=_texts(tls_keylog),
     )
     options.check()
     return options

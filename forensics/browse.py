@@ -62,6 +62,7 @@ def opened(sources: Sequence[str], name: str, options: Options) -> Iterator[Rows
             resolvers=options.resolvers,
             start=options.start,
             end=options.end,
+            tls_keylogs=options.tls_keylogs,
         )
         errors = tuple(result.errors)
         if not result.captures:

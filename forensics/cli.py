@@ -40,6 +40,7 @@ from forensics.arguments import (
     Sources,
     Strict,
     Timezone,
+    TlsKeylog,
     To,
     Zone,
     options_of,
@@ -102,6 +103,7 @@ def analyze(
     resolver_log: ResolverLog = None,
     log_timezone: LogTimezone = None,
     clock_offset: ClockOffset = None,
+    tls_keylog: TlsKeylog = None,
     anonymize: Anonymize = None,
     baseline: Baseline = None,
     figures: Figures = True,
@@ -130,6 +132,7 @@ def analyze(
         resolver_log=resolver_log,
         log_timezone=log_timezone,
         clock_offset=clock_offset,
+        tls_keylog=tls_keylog,
     )
     say_if_compiling(quiet)
     with bar(quiet) as progress:
@@ -254,6 +257,7 @@ def ingest(
     from_: From = None,
     to: To = None,
     clock_offset: ClockOffset = None,
+    tls_keylog: TlsKeylog = None,
     anonymize: Anonymize = None,
     strict: Strict = False,
     quiet: Quiet = False,
@@ -268,6 +272,7 @@ def ingest(
         from_=from_,
         to=to,
         clock_offset=clock_offset,
+        tls_keylog=tls_keylog,
         anonymize=anonymize,
     )
     say_if_compiling(quiet)
@@ -352,6 +357,7 @@ def extract(
     ] = None,
     trust_anchor: Anchor = None,
     port: Port = None,
+    tls_keylog: TlsKeylog = None,
     quiet: Quiet = False,
 ) -> None:
     """Cut out the packets that prove an incident, each with a comment, for Wireshark."""
@@ -366,7 +372,9 @@ def extract(
         folder = source
         if source.is_file():
             folder = Path(made) / "report"
-            options = options_of(trust_anchor=trust_anchor, port=port)
+            options = options_of(
+                trust_anchor=trust_anchor, port=port, tls_keylog=tls_keylog
+            )
             with bar(quiet) as progress:
                 run([str(source)], folder, options, figures=False, progress=progress)
         content = cut_out(folder, incident, inputs)
@@ -423,6 +431,7 @@ def explain_question(
         ),
     ] = None,
     port: Port = None,
+    tls_keylog: TlsKeylog = None,
     policy: Policy = "strict",
     trust_anchor: Anchor = None,
     keys: Keys = None,
@@ -439,6 +448,7 @@ def explain_question(
         trust_anchor=trust_anchor,
         keys=keys,
         port=port,
+        tls_keylog=tls_keylog,
         server=server,
         resolver=resolver,
         policy=policy,
@@ -532,9 +542,16 @@ def _table(name: str, example: str, help_: str) -> None:
         to: To = None,
         zone: Zone = None,
         quiet: Quiet = False,
+        tls_keylog: TlsKeylog = None,
     ) -> None:
         options = options_of(
-            port=port, server=server, resolver=resolver, from_=from_, to=to, zone=zone
+            port=port,
+            server=server,
+            resolver=resolver,
+            from_=from_,
+            to=to,
+            zone=zone,
+            tls_keylog=tls_keylog,
         )
         _print_table(sources, name, options, form, output, quiet=quiet)
 

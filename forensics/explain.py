@@ -149,6 +149,7 @@ def tables_of(
             ports=options.ports,
             servers=options.servers,
             resolvers=options.resolvers,
+            tls_keylogs=options.tls_keylogs,
             progress=told if progress else None,
         )
         errors = tuple(result.errors)

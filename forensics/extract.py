@@ -52,8 +52,7 @@ def write_evidence(
     for _, frames in chosen:
         for path, frame in frames:
             wanted[path].add(frame)
-    ports = frozenset(report["options"].get("ports") or ())
-    packets = dict(_read(wanted, ports, told, _change(report, tables, key)))
+    packets = dict(_read(wanted, report, told, _change(report, tables, key)))
     for incident, frames in chosen:
         content = _file(report, incident, frames, packets)
         if content:
@@ -96,14 +95,13 @@ def extract(
         wanted[path].add(frame)
     told = Extracted()
     moved = {path: str(inputs / Path(path).name) if inputs else path for path in wanted}
-    ports = frozenset(report["options"].get("ports") or ())
     named = report["options"].get("anonymize")
     if key is None and named:
         from forensics.cryptopan import read_key
 
         key = read_key(named)
     change = _change(report, folder / "tables", key)
-    packets = dict(_read(wanted, ports, told, change, moved))
+    packets = dict(_read(wanted, report, told, change, moved))
     content = _file(report, chosen[0], frames, packets)
     if not content:
         why = "; ".join(f"{path}: {reason}" for path, reason in sorted(told.unread.items()))
@@ -126,20 +124,23 @@ def _change(report: dict[str, Any], tables: Path, key: bytes | None) -> Any:
 
 def _read(
     wanted: dict[str, set[int]],
-    ports: frozenset[int],
+    report: dict[str, Any],
     told: Extracted,
     change: Any,
     moved: dict[str, str] | None = None,
 ) -> Iterator[tuple[tuple[str, int], Any]]:
     """Read the packets of the wanted frames; yields ((path, frame), CutPacket)."""
     from forensics.capture.cutting import cut
+    from forensics.capture.tls_secrets import read_keylogs
 
+    ports = frozenset(report["options"].get("ports") or ())
+    secrets = read_keylogs(report["options"].get("tls_keylogs") or ())
     for path, frames in sorted(wanted.items()):
         if path == "-":
             told.unread[path] = "standard input cannot be read again"
             continue
         try:
-            for packet in cut((moved or {}).get(path, path), frames, ports, change):
+            for packet in cut((moved or {}).get(path, path), frames, ports, change, secrets):
                 yield (path, packet.frame), packet
         except InputError as error:
             told.unread[path] = error.reason

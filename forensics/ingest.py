@@ -90,6 +90,7 @@ def ingest(
     start: int | None = None,
     end: int | None = None,
     clock_offsets: Mapping[str, int] | None = None,
+    tls_keylogs: Sequence[str] = (),
     progress: Progress | None = None,
     collector: Any = None,
 ) -> IngestResult:
@@ -104,14 +105,17 @@ def ingest(
         start: ns since 1970; messages before are left out and counted.
         end: ns since 1970; messages at or after are left out and counted.
         clock_offsets: ns to add to the times of an input, by its path.
+        tls_keylogs: files of secrets (SSLKEYLOGFILE) that open DNS over TLS.
         progress: called now and then.
         collector: what collects the evidence; None: `evidence.collector.Evidence`.
 
     Raises:
         ValueError: one of servers or resolvers is no address.
+        UsageError: a key log cannot be read.
     """
     from forensics.capture.facts import CaptureFacts, captures_table, losses_table
     from forensics.capture.merging import merged
+    from forensics.capture.tls_secrets import read_keylogs
     from forensics.evidence.collector import Evidence
     from forensics.transactions.match import Matcher
     from forensics.transactions.places import packed, places, places_table
@@ -121,6 +125,7 @@ def ingest(
         if progress is not None:
             progress(facts.path, octets)
 
+    secrets = read_keylogs(tls_keylogs)
     result = IngestResult(folder)
     matcher = Matcher(places(servers, resolvers))
     evidence = collector or Evidence(servers, resolvers)
@@ -128,7 +133,7 @@ def ingest(
     named = {packed(address): Role.SERVER for address in servers}
     named |= {packed(address): Role.RESOLVER for address in resolvers}
     with _Writing(folder, named, matcher.reuse) as writing, _Gathering(evidence, writing) as found:
-        for block in merged(paths, ports, clock_offsets or {}, result.errors.append, told):
+        for block in merged(paths, ports, clock_offsets or {}, result.errors.append, told, secrets):
             if isinstance(block, CaptureFacts):
                 result.captures.append(block)
                 continue

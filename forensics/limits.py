@@ -165,6 +165,27 @@ What lies farther is of another connection with the same ports."""
 TCP_IDLE: Final = 120 * SECOND
 """Silence after which a segment that does not continue a stream is of another connection."""
 
+TLS_SECRETS: Final = 2**17
+"""TLS connections whose secrets are kept, some 400 octets each. A larger key log is cut by time."""
+
+TLS_KEYLOG_OCTETS: Final = 2**27
+"""Longest key log read: so many connections of TLS 1.3 with five lines of 200 octets each."""
+
+TLS_SECRETS_BLOCKS: Final = 4096
+"""Blocks of secrets read in one pcapng: a recorder writes one for each connection, or one for all.
+Reading stops at each, to use it from there on."""
+
+TLS_CONNECTIONS: Final = 4096
+"""TLS connections followed at once by one sensor, some 8 KiB each: only where a key log is given.
+The one that was silent longest gives way."""
+
+TLS_OCTETS: Final = 32 * 2**20
+"""Octets held of them together, of records and messages that are not complete."""
+
+TLS_WAY_OCTETS: Final = 2**18
+"""Octets held of one way of a connection: the longest message, its records, and a full window
+behind a missing segment."""
+
 SENSORS: Final = 8
 """Captures that overlap in time and are read side by side, each with fragments and streams of its
 own; further ones wait until one has ended. Each costs up to 150 MiB, but only under attack."""

@@ -29,6 +29,7 @@ class Options:
         log_timezone: IANA name of the zone of log lines that name none; None: UTC.
         clock_offsets: path of a capture, and the ns to add to its times.
         baseline: a former report, its folder or report.json, that this one is held against.
+        tls_keylogs: files of secrets (SSLKEYLOGFILE) that open DNS over TLS.
         anonymize: file of the key by which clients' addresses are replaced; None: they stay.
     """
 
@@ -47,6 +48,7 @@ class Options:
     log_timezone: str | None = None
     clock_offsets: tuple[tuple[str, int], ...] = ()
     baseline: str | None = None
+    tls_keylogs: tuple[str, ...] = ()
 
     def told(self) -> dict[str, Any]:
         """Give the options as report.json and the manifest state them."""
@@ -68,6 +70,7 @@ class Options:
             **({"resolver_logs": list(self.resolver_logs)} if self.resolver_logs else {}),
             **({"log_timezone": self.log_timezone} if self.log_timezone else {}),
             **({"clock_offsets": dict(self.clock_offsets)} if self.clock_offsets else {}),
+            **({"tls_keylogs": list(self.tls_keylogs)} if self.tls_keylogs else {}),
         }
 
     @classmethod
@@ -94,6 +97,7 @@ class Options:
                 baseline=told.get("baseline"),
                 resolver_logs=tuple(map(str, told.get("resolver_logs") or ())),
                 log_timezone=told.get("log_timezone"),
+                tls_keylogs=tuple(map(str, told.get("tls_keylogs") or ())),
                 clock_offsets=tuple(
                     (str(path), int(ns)) for path, ns in told.get("clock_offsets", {}).items()
                 ),

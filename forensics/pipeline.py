@@ -292,6 +292,7 @@ def _ingest(
             start=options.start,
             end=options.end,
             clock_offsets=_clock_offsets(options, paths),
+            tls_keylogs=options.tls_keylogs,
             progress=told if progress else None,
         )
     except ValueError as error:

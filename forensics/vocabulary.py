@@ -473,6 +473,14 @@ LOSSES: Final = {
     "dns-over-tls": LossKind(
         "packet", "of DNS over TLS that could not be read without its keys", False
     ),
+    "tls-suite": LossKind(
+        "packet", "of DNS over TLS in a version or cipher suite that this version leaves", False
+    ),
+    "tls-incomplete": LossKind(
+        "packet", "of DNS over TLS whose connection was not captured from its beginning on"
+    ),
+    "tls-damaged": LossKind("packet", "of DNS over TLS that its keys do not open"),
+    "tls-secrets": LossKind("block", "of secrets of which not all was used", False),
     "dns-over-https": LossKind(
         "packet", "of DNS over HTTPS that could not be read without its keys", False
     ),

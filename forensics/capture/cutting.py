@@ -2,7 +2,8 @@
 
 A frame that holds its message whole is given as it was recorded, and so are all the fragments or
 segments of a message that came in several packets. A message without packets (of a dnstap frame)
-gets one made around it, with the addresses and ports as recorded, which says so.
+gets one made around it, with the addresses and ports as recorded, which says so. The port of
+DNS over TLS becomes 53 there, for what is decrypted is plain DNS.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from numpy.typing import NDArray
 
 from forensics.capture.pieces import Pieces, Wanted
 from forensics.limits import STREAM_TIMEOUT
+from forensics.vocabulary import Transport
 from forensics.wire.blocks import MessageBlock
 
 if TYPE_CHECKING:
     from forensics.capture.packets import Packets
+    from forensics.capture.tls_secrets import Secrets
 
 LINK_RAW: Final = 101
 """LINKTYPE_RAW: a packet begins with its IP header."""
@@ -97,6 +100,7 @@ def cut(
     frames: Collection[int],
     ports: frozenset[int] = frozenset(),
     change: Change | None = None,
+    secrets: Secrets | None = None,
 ) -> list[CutPacket]:
     """Read the packets of some frames of a capture, in order of their numbers.
 
@@ -108,6 +112,7 @@ def cut(
         ports: ports that carry DNS besides 53.
         change: what to do to addresses and messages; then every packet is made anew, for a recorded
             one has more of its sender in it (link-layer addresses, tunnels).
+        secrets: of TLS connections.
 
     Raises:
         InputError: the capture cannot be read any more.
@@ -116,7 +121,7 @@ def cut(
 
     wanted = frozenset(frames)
     scattered: dict[int, Wanted] = {}
-    capture = open_capture(path, 0, ports)
+    capture = open_capture(path, 0, ports, secrets=secrets)
     watch = Watch(wanted)
     capture.facts.watch = watch
     found: dict[int, CutPacket] = {}
@@ -213,6 +218,8 @@ def _as_recorded(
     if message is None or source is None or destination is None or size > _MOST:
         return own
     ports = int(block.source_port[row]), int(block.destination_port[row])
+    if block.transport[row] == Transport.DOT:
+        ports = tuple(53 if port == 853 else port for port in ports)  # type: ignore[assignment]
     octets = _packet(source, destination, *ports, message)
     return CutPacket(frame, int(block.time[row]), LINK_RAW, octets, len(octets), is_made=True)
 

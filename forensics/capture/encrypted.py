@@ -151,6 +151,30 @@ def encrypted_segment(
 
 
 @lean_kernel
+def is_followed(octets: Any, internet: int, at: int, end: int, stop: int, followed: Any) -> bool:
+    """Whether the TCP segment at `at` belongs to a connection that may be decrypted.
+
+    That is port 853, or that a ClientHello was seen in it. State: followed, see `new_flows`.
+    """
+    if at + 20 > end:
+        return False
+    if be16(octets, at) == 853 or be16(octets, at + 2) == 853:
+        return True
+    flow = _flow(octets, internet, at)
+    slot = int64(flow >> np.uint64(40)) % _FLOWS
+    here = at + int64(octets[at + 12] >> 4) * 4
+    # A record of the handshake (RFC 8446 5.1) that begins with a ClientHello.
+    if (
+        here + 6 <= min(end, stop)
+        and octets[here] == 22
+        and octets[here + 1] == 3
+        and octets[here + 5] == 1
+    ):
+        followed[slot] = flow
+    return bool(followed[slot] == flow)
+
+
+@lean_kernel
 def is_dnscrypt(octets: Any, at: int, end: int) -> bool:
     """Whether a datagram is a DNSCrypt response: its first octets spell r6fnvWj8."""
     if at + 8 > end or be16(octets, at) != 0x7236:

@@ -55,6 +55,10 @@ class Reason(IntEnum):
     TCP_FRAMING = 39
     STREAM_LIMIT = 40
     STREAM_EVICTED = 41
+    TLS_SUITE = 42
+    TLS_INCOMPLETE = 43
+    TLS_DAMAGED = 44
+    TLS_SECRETS = 45
 
 
 REASONS: Final = tuple(reason.name.lower().replace("_", "-") for reason in Reason)
@@ -103,6 +107,10 @@ SENTENCES: Final = {
     Reason.TCP_FRAMING: "TCP octets where the length of a DNS message should stand",
     Reason.STREAM_LIMIT: "a TCP segment out of order beyond what one stream may hold",
     Reason.STREAM_EVICTED: "a TCP stream given up early: too much was waiting for missing octets",
+    Reason.TLS_SUITE: "DNS over TLS in a version, cipher suite or renegotiation that is not read",
+    Reason.TLS_INCOMPLETE: "a TLS connection of which the capture lacks octets before it",
+    Reason.TLS_DAMAGED: "octets of a TLS connection that its keys do not open",
+    Reason.TLS_SECRETS: "a block of secrets that holds no key log, or more of it than is kept",
 }
 """Each reason in plain words: the default `losses.detail`."""
 
@@ -116,6 +124,7 @@ NOTICES: Final = frozenset(
         Reason.TCP_GAP,
         Reason.TCP_OVERLAP,
         Reason.STREAM_EVICTED,
+        Reason.TLS_SECRETS,
     }
 )
 """Reasons that count no packet: what they tell of is counted besides its packets' own fate."""
@@ -141,6 +150,9 @@ LOST_PACKETS: Final = frozenset(
         Reason.ENCAPSULATION_NOT_OPENED,
         Reason.LINK_ENCRYPTED,
         Reason.DNS_OVER_TLS,
+        Reason.TLS_SUITE,
+        Reason.TLS_INCOMPLETE,
+        Reason.TLS_DAMAGED,
         Reason.DNS_OVER_HTTPS,
         Reason.DNS_OVER_QUIC,
         Reason.DNSCRYPT,

@@ -21,6 +21,7 @@ from forensics.capture.facts import CaptureFacts
 from forensics.capture.readers import Capture, first_time, open_capture
 from forensics.capture.reassembly import Reassembly
 from forensics.capture.sensors import Clocks, Sensors, compare, message_keys
+from forensics.capture.tls_secrets import Secrets
 from forensics.errors import InputError
 from forensics.vocabulary import MessageFlag
 from forensics.wire.blocks import MessageBlock
@@ -198,6 +199,7 @@ def merged(
     clock_offsets: Mapping[str, int],
     failed: Failed,
     read: Read,
+    secrets: Secrets | None = None,
 ) -> Iterator[MessageBlock | CaptureFacts]:
     """Read captures in order of time; yield their blocks, and the facts of each at its end.
 
@@ -207,8 +209,9 @@ def merged(
         clock_offsets: ns to add to the times of an input, by its path: the user's word.
         failed: takes note of what cannot be read.
         read: told of the progress.
+        secrets: of TLS connections.
     """
-    reassembly = Reassembly(ports)
+    reassembly = Reassembly(ports, secrets)
     facts: dict[int, CaptureFacts] = {}
     order = []
     for path in paths:

@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 
 from forensics.capture.containers import Stream
 from forensics.capture.datagram import MESSAGE, NO_DNS, has_port, is_part, open_up
-from forensics.capture.duplicates import Duplicates, is_copy
+from forensics.capture.duplicates import is_copy
 from forensics.capture.encapsulations import ENCAPSULATIONS, NOT_IP, NOTHING, new_counts
-from forensics.capture.encrypted import PLAIN, encrypted_segment, new_flows
+from forensics.capture.encrypted import PLAIN, encrypted_segment, is_followed, new_flows
 from forensics.capture.exotic import Exotic
 from forensics.capture.facts import CaptureFacts, Ledger
 from forensics.capture.integers import AHEAD, be16, fetch, int64
 from forensics.capture.link import STRIPPED, WHOLE, inner, kind_of, link_type_name, network
 from forensics.capture.losses import SENTENCES, Reason, new_tally
 from forensics.capture.reassembly import Reassembly, Sensor, merged
+from forensics.capture.tls_streams import SEGMENT_COLUMNS
 from forensics.vocabulary import MessageFlag, Transport
 from forensics.wire.blocks import MessageBlock
 from forensics.wire.jit import inlined_kernel, lean_kernel
@@ -149,19 +150,24 @@ def dissect(
     flows: Any,
     parts: Any,
     ledger: Any,
+    followed: Any,
+    segments: Any,
     tally: Any,
-) -> tuple[int, int, int, int, int]:
+) -> tuple[int, int, int, int, int, int]:
     """Find the DNS messages over UDP in packets, and leave out the copies of earlier ones.
 
-    Return (messages, packets of other traffic, copies, fragments and segments, a number without
-    meaning).
+    Return (messages, packets of other traffic, copies, fragments and segments, segments of TLS, a
+    number without meaning).
 
     In: octets uint8 (window, at offset `base` of the stream); packet_* (N); bitmap uint8 (8192) of
     DNS ports; number of the first packet. Out, a row for each message: the columns of
     `MessageBlock`, but source and destination uint8 (16 N); parts int64 (N, 4): what
     `assemble.assemble` puts together. State: what `duplicates.is_copy`
     needs; links uint8 (65536): set to 1 for each link type seen; tunnels, see
-    `encapsulations.new_counts`; flows, see `encrypted.new_flows`. ledger int64 (4): octets, see
+    `encapsulations.new_counts`; flows, see `encrypted.new_flows`. segments int64 (N, 6): those of
+    connections that may be decrypted, see `tls_streams.TlsStreams.add`, none of which is counted
+    here; without rows where no secrets are known. State: followed, see `encrypted.is_followed`.
+    ledger int64 (4): octets, see
     `facts.Ledger.add`, and those of the fragments and segments. tally int64 (reasons, 4): losses,
     with the packet's index as ordinal.
     """
@@ -173,6 +179,7 @@ def dissect(
     around = 0
     foreign = 0
     waiting = 0
+    segment_count = 0
     ahead = 0
     touched = 0
     for i in range(len(packet_start)):
@@ -241,6 +248,18 @@ def dissect(
                 parts[part_count, 3] = wire_end
                 part_count += 1
                 waiting += size
+            elif (
+                len(segments)
+                and state == WHOLE
+                and is_followed(octets, at, here, end, stop, followed)
+            ):
+                segments[segment_count, 0] = i
+                segments[segment_count, 1] = at
+                segments[segment_count, 2] = here
+                segments[segment_count, 3] = end
+                segments[segment_count, 4] = stop
+                segments[segment_count, 5] = secret
+                segment_count += 1
             elif secret == PLAIN:
                 other += 1
                 foreign += size
@@ -279,7 +298,7 @@ def dissect(
     ledger[1] += foreign
     ledger[2] += around
     ledger[3] += waiting
-    return count, other, copies, part_count, touched
+    return count, other, copies, part_count, segment_count, touched
 
 
 @dataclass(slots=True)
@@ -334,10 +353,10 @@ class Dissector:
         sensor = self._sensor
         if self._window is not octets:
             self._window, self._used = octets, len(octets)
-        block, parts, waiting = self._whole(octets, base, packets, sensor.duplicates)
+        block, parts, segments, waiting = self._whole(octets, base, packets, sensor)
         rows = None
+        at = block.frame - (facts.packets + 1)
         if len(parts) or sensor.waits:
-            at = block.frame - (facts.packets + 1)
             rows, room, self._used = sensor.assemble(
                 stream.room,
                 self._used,
@@ -351,6 +370,18 @@ class Dissector:
             )
             block.octets = room[: self._used]
             self._ledger.framing += waiting - sensor.claimed
+        if len(segments):
+            opened, room, self._used = sensor.tls.decrypt(
+                stream.room if rows is None else room,
+                self._used,
+                base,
+                packets,
+                segments,
+                self._reassembly.facts,
+                facts.number,
+            )
+            rows = opened if rows is None else np.concatenate((rows, opened))
+            block.octets = room[: self._used]
         facts.packets += len(packets)
         packets_in = self._tunnels[:, 0].tolist()
         facts.encapsulations = {
@@ -367,13 +398,14 @@ class Dissector:
         octets: NDArray[np.uint8],
         base: int,
         packets: Packets,
-        duplicates: Duplicates,
-    ) -> tuple[MessageBlock, NDArray[np.int64], int]:
+        sensor: Sensor,
+    ) -> tuple[MessageBlock, NDArray[np.int64], NDArray[np.int64], int]:
         """Find the messages that are whole datagrams.
 
-        Give the fragments and segments besides, and how many octets those have.
+        Give the fragments and segments besides, those of TLS, and how many octets the former have.
         """
         facts = self._facts
+        duplicates = sensor.duplicates
         first_frame = facts.packets + 1
         number = len(packets)
         if facts.watch is not None:
@@ -391,8 +423,10 @@ class Dissector:
         flags = np.empty(number, np.uint8)
         parts = np.empty((number, _PARTS), np.int64)
         sums = np.zeros(4, np.int64)
+        readable = number if self._reassembly.secrets else 0
+        segments = np.empty((readable, SEGMENT_COLUMNS), np.int64)
         tally = new_tally()
-        count, other, copies, part_count, _ = dissect(
+        count, other, copies, part_count, segment_count, _ = dissect(
             octets,
             base + duplicates.shift,
             first_frame,
@@ -422,6 +456,8 @@ class Dissector:
             self._flows,
             parts,
             sums,
+            sensor.tls.followed,
+            segments,
             tally,
         )
         self._ledger.add(sums)
@@ -454,7 +490,7 @@ class Dissector:
             flags=flags[:count],
             capture=facts.number,
         )
-        return block, parts[:part_count], int(sums[3])
+        return block, parts[:part_count], segments[:segment_count], int(sums[3])
 
     def _same_for_all(self, count: int) -> _SameForAll:
         """The columns that are the same for every message over UDP, at least `count` long."""

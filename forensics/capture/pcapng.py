@@ -2,7 +2,8 @@
 
 Source: draft-ietf-opsawg-pcapng. Packets are counted from 1 over all sections, as Wireshark does:
 enhanced, simple and obsolete packet blocks, and the blocks in which it shows other events (custom,
-journal and system call). Name resolution, statistics, secrets and unknown blocks are passed over.
+journal and system call). Key logs of TLS in blocks of secrets are used; name resolution, statistics
+and unknown blocks are passed over.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from forensics.capture.integers import AHEAD, be32, fetch, int64, u16, u32
 from forensics.capture.losses import SENTENCES, Reason
 from forensics.capture.packets import NO_PACKET, Dissector, Packets
 from forensics.capture.reassembly import Reassembly
+from forensics.capture.tls_secrets import Secrets
 from forensics.wire.blocks import MessageBlock
 from forensics.wire.jit import lean_kernel
 
@@ -29,6 +31,7 @@ _INTERFACE: Final = 1
 _PACKET: Final = 2
 _SIMPLE: Final = 3
 _ENHANCED: Final = 6
+_SECRETS: Final = 10
 _BIG: Final = 0x1A2B3C4D
 _LITTLE: Final = 0x4D3C2B1A
 
@@ -38,9 +41,15 @@ _FULL: Final = 1
 """`index` stopped because its output is full."""
 _ABSURD: Final = 2
 """`index` stopped before a block whose lengths are absurd or differ."""
+_SECRET: Final = 3
+"""`index` stopped behind a block of secrets, so that they hold from there on."""
 
 _EVENTS: Final = (0x0BAD, 0x40000BAD, 9, 0x204, 0x216, 0x221)
 """Custom blocks, systemd journal entries and sysdig events: frames to Wireshark, no packets."""
+
+_TLS_KEYLOG: Final = 0x544C534B
+"""Type of secrets: a key log of TLS, as in SSLKEYLOGFILE."""
+_SECRETS_MOST: Final = limits.TLS_SECRETS_BLOCKS
 
 _UNKNOWN_INTERFACE: Final = -1 - int(Reason.INTERFACE_UNKNOWN)
 _BAD_LENGTH: Final = -1 - int(Reason.PACKET_LENGTH)
@@ -58,7 +67,13 @@ _TIMELESS_FIRST: Final = 4
 """Ordinal of the first of them within the call, -1: none."""
 _EXCESS: Final = 5
 """Interfaces beyond the limit."""
-_STATE: Final = 6
+_SECRETS_AT: Final = 6
+"""Where the body of the block of secrets begins in the window."""
+_SECRETS_SIZE: Final = 7
+"""Octets of its data."""
+_SECRETS_SEEN: Final = 8
+"""Blocks of secrets so far."""
+_STATE: Final = 9
 
 # Columns of the table of interfaces.
 _LINK: Final = 0
@@ -169,7 +184,8 @@ def index(
 ) -> tuple[int, int, int, int]:
     """Walk blocks from offset `at`.
 
-    Return (packets, offset reached, `_MORE`, `_FULL` or `_ABSURD`, a number without meaning).
+    Return (packets, offset reached, `_MORE`, `_FULL`, `_ABSURD` or `_SECRET`, a number without
+    meaning).
     State: state int64 (`_STATE`), interfaces int64
     (INTERFACES, 4). Out: the columns of `Packets`.
     """
@@ -226,6 +242,13 @@ def index(
             time[count] = state[_TIME]
             link[count] = NO_PACKET
             count += 1
+            continue
+        elif kind == _SECRETS and state[_SECRETS_SEEN] < _SECRETS_MOST and body + 8 <= stop:
+            state[_SECRETS_SEEN] += 1
+            state[_SECRETS_AT] = body
+            state[_SECRETS_SIZE] = min(u32(octets, body + 4, big), stop - body - 8)
+            if u32(octets, body, big) == _TLS_KEYLOG:
+                return count, at, _SECRET, touched
             continue
         else:
             continue
@@ -322,6 +345,9 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
         if count:
             yield from dissector.blocks(stream, packets)
         at = reached
+        if ended == _SECRET:
+            _learn(stream, facts, state, reassembly.secrets)
+            continue
         if ended == _FULL:
             continue
         if ended == _MORE and not stream.final:
@@ -356,6 +382,16 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
             dissector.end(stream)
             return
         at = found
+
+
+def _learn(stream: Stream, facts: CaptureFacts, state: Any, secrets: Secrets) -> None:
+    """Take the secrets of a block, which hold from here on."""
+    begin, size = int(state[_SECRETS_AT]), int(state[_SECRETS_SIZE])
+    text = stream.octets[begin + 8 : begin + 8 + size].tobytes()
+    if not secrets.add(text):
+        facts.losses.add(
+            Reason.TLS_SECRETS, offset=stream.base + begin - 8, frame=facts.packets + 1
+        )
 
 
 def _count_notices(stream: Stream, facts: CaptureFacts, state: Any, packets: Packets) -> None:

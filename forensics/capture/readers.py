@@ -10,6 +10,7 @@ from forensics.capture import cdns, dnstap, pcap, pcapng, powerdns
 from forensics.capture.containers import STANDARD_INPUT, Stream
 from forensics.capture.facts import CaptureFacts, captures_table, losses_table
 from forensics.capture.reassembly import Reassembly
+from forensics.capture.tls_secrets import Secrets
 from forensics.errors import UnknownFormat
 from forensics.wire.blocks import MessageBlock
 
@@ -56,12 +57,13 @@ class Capture:
         number: int,
         ports: frozenset[int],
         reassembly: Reassembly | None,
+        secrets: Secrets | None = None,
     ) -> None:
         compression = f"+{stream.compression}" if stream.compression else ""
         self.facts = CaptureFacts(stream.path, number, reader.NAME + compression)
         self._stream = stream
         self._reader = reader
-        self._reassembly = reassembly or Reassembly(ports)
+        self._reassembly = reassembly or Reassembly(ports, secrets)
         self._alone = reassembly is None
 
     def blocks(self) -> Iterator[MessageBlock]:
@@ -108,11 +110,13 @@ def open_capture(
     ports: frozenset[int] = frozenset(),
     block_octets: int = limits.BLOCK_OCTETS,
     reassembly: Reassembly | None = None,
+    secrets: Secrets | None = None,
 ) -> Capture:
     """Open `path` (`-`: standard input) as input `number`; `ports` carry DNS besides 53.
 
     Fragments and streams go on from one capture to the next that is opened with the same
-    `reassembly`, which knows the ports then; without one, they end with this capture.
+    `reassembly`, which knows the ports and secrets then; without one, they end with this capture.
+    `secrets` open TLS connections, besides those that the capture brings.
 
     Raises:
         Unreadable: missing, a directory, no permission.
@@ -123,7 +127,7 @@ def open_capture(
     head = stream.octets[: limits.HEAD_OCTETS].tobytes()
     for reader in READERS:
         if reader.sniff(head):
-            return Capture(stream, reader, number, ports, reassembly)
+            return Capture(stream, reader, number, ports, reassembly, secrets)
     stream.close()
     raise UnknownFormat(path, 0, _reason(head))
 

@@ -23,6 +23,8 @@ from forensics.capture.fragments import SCRATCH
 from forensics.capture.held import WAITING, datagrams_room, streams_room
 from forensics.capture.losses import Reason
 from forensics.capture.outcome import FATES, Outcome, outcome
+from forensics.capture.tls_secrets import Secrets
+from forensics.capture.tls_streams import TlsStreams
 from forensics.wire.blocks import MessageBlock
 
 _FINISH_OCTETS: Final = 2**22
@@ -31,15 +33,20 @@ _FINISH_OCTETS: Final = 2**22
 class Sensor:
     """What one sensor's captures have left unfinished.
 
+    Args:
+        secrets: of TLS connections, of the run.
+
     Attributes:
         duplicates: the last messages, against which copies are held.
+        tls: the TLS connections that may be decrypted.
         last: latest time of its packets so far, ns.
         capture: number of the capture that is being read; None: it has ended.
         claimed: octets of the packets of the last call that are no framing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Secrets) -> None:
         self.duplicates = Duplicates()
+        self.tls = TlsStreams(secrets, _note)
         self.last: int | None = None
         self.capture: int | None = None
         self.claimed = 0
@@ -200,11 +207,15 @@ class Reassembly:
 
     Attributes:
         bitmap: uint8 (8192), the ports that carry DNS.
+        secrets: of TLS connections; a capture may add to them.
     """
 
-    def __init__(self, ports: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, ports: frozenset[int] = frozenset(), secrets: Secrets | None = None
+    ) -> None:
         """Begin a run; `ports` carry DNS besides 53."""
         self.bitmap = port_map(ports)
+        self.secrets = Secrets() if secrets is None else secrets
         self.facts: dict[int, CaptureFacts] = {}
         self._sensors: list[Sensor] = []
 
@@ -227,7 +238,7 @@ class Reassembly:
                 found = max(ended, key=lambda one: one.last or 0)
                 found.capture = facts.number
                 return found
-        made = Sensor()
+        made = Sensor(self.secrets)
         made.capture = facts.number
         self._sensors.append(made)
         return made
@@ -257,6 +268,8 @@ class Reassembly:
         if sensor.waits:
             rows, octets, used = sensor.finish(self.bitmap, self.facts)
             yield from blocks_of(rows, octets[:used])
+        rows, octets, used = sensor.tls.finish(self.facts)
+        yield from blocks_of(rows, octets[:used])
 
 
 def blocks_of(rows: NDArray[np.int64], octets: NDArray[np.uint8]) -> Iterator[MessageBlock]:

@@ -168,7 +168,7 @@ def _skip(held: Any, row: int, count: int, why: int, out: Any) -> None:
 
 
 @lean_kernel
-def _question_type(octets: Any, start: int, end: int) -> int:
+def question_type(octets: Any, start: int, end: int) -> int:
     """QTYPE of the first question of a message in [start, end); 0: there is none."""
     if start + _HEADER > end or be16(octets, start + 4) != 1:
         return 0
@@ -190,7 +190,7 @@ def note_transfer(held: Any, row: int, octets: Any, start: int, captured: int) -
     table = held.table
     end = start + captured
     if octets[start + 2] < 128:
-        if _question_type(octets, start, end) in (_IXFR, _AXFR):
+        if question_type(octets, start, end) in (_IXFR, _AXFR):
             # The next response on the other way is the first of another transfer.
             a, b, c, d = table[row, 0], table[row, 1], table[row, 2], table[row, 3]
             ports = ((table[row, 4] & 0xFFFF) << 16) | (table[row, 4] >> 16)
@@ -206,7 +206,7 @@ def note_transfer(held: Any, row: int, octets: Any, start: int, captured: int) -
     if answers and be16(octets, start + 4) == 0 and octets[start + 2] & 0x78 == 0:
         table[row, TRANSFER] = number
         return _CONTINUED
-    if answers and _question_type(octets, start, end) in (_IXFR, _AXFR):
+    if answers and question_type(octets, start, end) in (_IXFR, _AXFR):
         table[row, TRANSFER] = number
     return 0
 
@@ -262,7 +262,7 @@ def is_message(octets: Any, start: int, length: int) -> bool:
 
 
 @lean_kernel
-def _may_begin(octets: Any, start: int, length: int) -> bool:
+def may_begin(octets: Any, start: int, length: int) -> bool:
     """Whether 12 octets can be the header of a message of so many octets."""
     opcode = (octets[start + 2] >> 3) & 15
     asked = be16(octets, start + 4)
@@ -293,7 +293,7 @@ def look_for(octets: Any, start: int, end: int) -> int:
             break
         length = be16(octets, at)
         message = at + 2
-        if length >= 17 and _may_begin(octets, message, length):
+        if length >= 17 and may_begin(octets, message, length):
             held = min(rest - 2, length)
             if held == length:
                 if is_message(octets, message, length):

@@ -82,6 +82,35 @@ def pcapng() -> list[bytes]:
     ]
 
 
+def tls() -> list[bytes]:
+    """Connections of DNS over TLS, each as a pcapng that brings its secrets."""
+
+    def block(kind: int, body: bytes) -> bytes:
+        body += bytes(-len(body) % 4)
+        size = struct.pack("<I", len(body) + 12)
+        return struct.pack("<I", kind) + size + body + size
+
+    made = []
+    for path in sorted((ROOT / "tests" / "capture" / "tls").glob("*.pcap")):
+        content, keys = path.read_bytes(), path.with_suffix(".keys").read_bytes()
+        head = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+        head += block(1, struct.pack("<HHI", 1, 0, 0))
+        head += block(10, struct.pack("<II", 0x544C534B, len(keys)) + keys)
+        connections: dict[frozenset[bytes], bytes] = {}
+        at = 24
+        while at + 16 <= len(content):
+            seconds, rest, size, _ = struct.unpack_from("<IIII", content, at)
+            octets = content[at + 16 : at + 16 + size]
+            ticks = seconds * 10**6 + rest
+            fields = struct.pack("<IIIII", 0, ticks >> 32, ticks & 0xFFFFFFFF, size, size)
+            # The ports of TCP behind Ethernet and IPv4.
+            ends = frozenset((octets[34:36], octets[36:38]))
+            connections[ends] = connections.get(ends, b"") + block(6, fields + octets)
+            at += 16 + size
+        made += [head + packets for packets in connections.values()]
+    return [one for one in made if len(one) < 2**15]
+
+
 def dnstap() -> list[bytes]:
     """Frame Streams: the handshake's START, then a few frames from several places."""
     made = []

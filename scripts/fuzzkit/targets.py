@@ -202,6 +202,7 @@ def _own() -> int:
 TARGETS = (
     Target("pcap", seeds.pcap, read_capture),
     Target("pcapng", seeds.pcapng, read_capture),
+    Target("tls", seeds.tls, read_capture),
     Target("dnstap", seeds.dnstap, read_capture),
     Target("cdns", seeds.cdns, read_capture),
     Target("powerdns", seeds.powerdns, read_capture),

@@ -6,12 +6,14 @@ import ipaddress
 import struct
 import warnings
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 from forensics import limits
 from forensics.capture.facts import CaptureFacts
 from forensics.capture.losses import LOST_PACKETS
 from forensics.capture.readers import open_capture
+from forensics.capture.reassembly import Reassembly
 
 with warnings.catch_warnings():
     # scapy names ciphers that cryptography is about to drop.
@@ -45,12 +47,13 @@ def _address(row):
 
 
 def read(
-    path, block_octets=limits.BLOCK_OCTETS, ports=frozenset()
+    path, block_octets=limits.BLOCK_OCTETS, ports=frozenset(), secrets=None
 ) -> tuple[CaptureFacts, list[Row]]:
     """Read a file and check what holds for every block."""
-    capture = open_capture(str(path), 7, ports, block_octets)
+    reassembly = Reassembly(ports, secrets)
+    capture = open_capture(str(path), 7, ports, block_octets, reassembly)
     rows = []
-    for block in capture.blocks():
+    for block in chain(capture.blocks(), reassembly.finish()):
         assert len(block) > 0
         assert block.capture == 7
         assert block.octets.flags.writeable
