@@ -102,26 +102,11 @@ def _hashed(zone: Contents, denials: Denials) -> Iterator[Break]:
             continue
         over = denials.covering(name)
         covered = over is not None and open_.get(over, False)
-        if covered and _may_be_left_out(zone, name):
+        if covered and name not in zone.secured:
+            # Opt-out (RFC 5155 6, 7.1): delegations without DS, and what leads to such alone.
             continue
         place = (name, TYPE_NSEC3)
         yield Break("denial-missing", place, f"{text(name)} has no NSEC3 record.")
-
-
-def _may_be_left_out(zone: Contents, name: Name) -> bool:
-    """Whether opt-out allows a name to have no NSEC3 (RFC 5155 6, 7.1): it and all below unsigned.
-
-    So are delegations without DS, and empty non-terminals that lead to such alone.
-    """
-    types = zone.types_at(name)
-    if types:
-        return zone.closed.get(name) == TYPE_NS and TYPE_DS not in types
-    below = [
-        owner
-        for owner in zone.data
-        if owner[: len(name)] == name and zone.stopped_above(owner) is None
-    ]
-    return all(zone.closed.get(o) == TYPE_NS and TYPE_DS not in zone.types_at(o) for o in below)
 
 
 def _bitmap(

@@ -150,6 +150,20 @@ class Contents:
                 found.add(owner[:length])
         return found
 
+    @cached_property
+    def secured(self) -> set[Name]:
+        """Names at or below which the zone holds more than delegations without DS."""
+        found: set[Name] = set()
+        for owner, types in self.data.items():
+            is_plain_cut = self.closed.get(owner) == TYPE_NS and TYPE_DS not in types
+            if is_plain_cut or self.stopped_above(owner) is not None:
+                continue
+            for length in range(len(owner), len(self.apex) - 1, -1):
+                if owner[:length] in found:
+                    break
+                found.add(owner[:length])
+        return found
+
     def encloser(self, name: Name) -> Name:
         """Return the longest existing name that a name is, or lies below."""
         for length in range(len(name), len(self.apex), -1):

@@ -27,6 +27,24 @@ def usable(records: Sequence[DelegationSigner], at: int) -> list[DelegationSigne
     ]
 
 
+def in_force(
+    held: Held, given: Sequence[DelegationSigner] | None
+) -> Sequence[DelegationSigner] | None:
+    """Return the DS RRset that is in force, empty where there is none; None: not known."""
+    if given is not None:
+        return given
+    current = [one for one in held.delegations if one.is_current]
+    return max(current, key=lambda one: one.last).records if current else None
+
+
+def is_insecure(held: Held, given: Sequence[DelegationSigner] | None, at: int) -> bool:
+    """Whether no validator holds a DS that counts: it accepts whatever the zone answers."""
+    records = in_force(held, given)
+    if records is None or usable(records, at):
+        return False
+    return not any(one.is_fresh and usable(one.records, at) for one in held.delegations)
+
+
 def link(zone: Contents, notary: Notary, records: Sequence[DelegationSigner], at: int) -> str:
     """Say what is wrong between a DS RRset and the zone's DNSKEY RRset; GOOD: nothing."""
     counted = usable(records, at)
@@ -91,16 +109,12 @@ def delegation(
             f"Give the DS RRset with --ds FILE, or record a query for {name} DS at the parent's "
             "servers.",
         )
-    in_force = (
-        given
-        if given is not None
-        else (max(current, key=lambda one: one.last).records if current else None)
-    )
+    now = in_force(held, given)
     for one in held.delegations:
-        if not one.is_fresh or set(one.records) == set(in_force or ()):
+        if not one.is_fresh or set(one.records) == set(now or ()):
             continue
         fault = link(zone, notary, one.records, at)
-        if fault and (in_force is None or not link(zone, notary, in_force, at)):
+        if fault and (now is None or not link(zone, notary, now, at)):
             seen = f"that caches can hold (seen until {rfc3339(one.last)[:19]}Z)"
             yield _broken(fault, name, one.records, seen, at, one.until, Holders.CACHED_DELEGATION)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -109,6 +109,8 @@ def rehearse(
     _sort(found, steps.cached_keys(zone, notary, held, at))
     _sort(found, steps.cached_answers(zone, held, at))
     _sort(found, steps.serial(zone, held, at))
+    if steps.is_insecure(held, given, at):
+        found.found = [_of_insecure(one) for one in found.found]
     wanted = _transactions(found.found, recording, at)
     demand, of = gather(recording.transactions, name, at, _sorted(wanted))
     if not demand.queries:
@@ -122,7 +124,8 @@ def rehearse(
         )
     outcome = Outcome(zone, at, demand, unjudged=found.unjudged, held=held)
     answers = _answered(zone, denials, demand, outcome.kinds)
-    _add_denials(zone, found, answers, at)
+    if not steps.is_insecure(held, given, at):
+        _add_denials(zone, found, answers, at)
     marks = {
         number: _mark(finding, answers, wanted, of) for number, finding in enumerate(found.found)
     }
@@ -152,6 +155,14 @@ def _sort(found: Findings, given: Iterator[Finding | Unjudged]) -> None:
             found.found.append(one)
         else:
             found.unjudged.append(one)
+
+
+def _of_insecure(finding: Finding) -> Finding:
+    """Turn a refusal into a warning: without a DS nobody validates."""
+    if finding.level is not Level.REFUSE or finding.holders is Holders.SECONDARIES:
+        return finding
+    sentence = f"{finding.sentence} No DS is in force, so no validator refuses it."
+    return replace(finding, level=Level.WARNING, sentence=sentence)
 
 
 def _transactions(found: Sequence[Finding], recording: Recording, at: int) -> dict[int, set[int]]:

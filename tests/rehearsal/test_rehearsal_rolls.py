@@ -162,6 +162,17 @@ def test_only_recorded_queries_that_need_broken_rrsets_count(stage):
     assert all(one["frame"] > 0 and one["capture"] for one in finding["examples"])
 
 
+def test_without_a_ds_in_force_nobody_refuses(stage, tmp_path):
+    """A zone that is not delegated as signed yet may be wrong: nobody validates it."""
+    none = tmp_path / "none.ds"
+    none.write_text("")
+    told = stage("no-ds", "unpublished-key", delegation=none)
+    assert told["verdict"] == "pass"
+    assert ("dnskey-missing", "warning") in {(f["reason"], f["level"]) for f in told["findings"]}
+    # The same while caches hold the DS of before.
+    assert stage("old", "unpublished-key", delegation=none)["verdict"] == "refuse"
+
+
 def test_queries_without_do_to_an_authority_hurt_nobody(stage):
     """Of 61 queries every ninth has no DO."""
     demand = stage("old", "old")["demand"]
