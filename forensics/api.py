@@ -247,7 +247,7 @@ def _options(given: dict[str, Any]) -> Any:
     values = dict(given)
     for name, kind in (
         ("trust_anchors", tuple), ("ports", frozenset), ("servers", frozenset),
-        ("resolvers", frozenset), ("keys", tuple),
+        ("resolvers", frozenset), ("keys", tuple), ("anonymize_names", tuple),
     ):  # fmt: skip
         if name in values:
             items = values[name]

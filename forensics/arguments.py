@@ -112,6 +112,15 @@ Anonymize = Annotated[
         "in this file: 32 octets or 64 hexadecimal digits.",
     ),
 ]
+AnonymizeNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--anonymize-names",
+        metavar="ZONE",
+        help="Replace the labels of all names below this private zone too, by the same key; what "
+        "was signed over them no longer verifies in tables and evidence. May be repeated.",
+    ),
+]
 ResolverLog = Annotated[
     list[Path] | None,
     typer.Option(
@@ -222,6 +231,7 @@ def options_of(
     clock_offset: Iterable[str] | None = None,
     baseline: Path | None = None,
     tls_keylog: Iterable[Path] | None = None,
+    anonymize_names: Iterable[str] | None = None,
 ) -> Options:
     """Join the options of a command, named as its parameters are, to the pipeline's.
 
@@ -245,6 +255,7 @@ def options_of(
         clock_offsets=tuple(_offset(text) for text in clock_offset or ()),
         baseline=str(baseline) if baseline else None,
         tls_keylogs=_texts(tls_keylog),
+        anonymize_names=tuple(anonymize_names or ()),
     )
     options.check()
     return options

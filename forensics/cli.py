@@ -18,6 +18,7 @@ from forensics import __version__, watch_command
 from forensics.arguments import (
     Anchor,
     Anonymize,
+    AnonymizeNames,
     AsJson,
     Baseline,
     Captures,
@@ -105,6 +106,7 @@ def analyze(
     clock_offset: ClockOffset = None,
     tls_keylog: TlsKeylog = None,
     anonymize: Anonymize = None,
+    anonymize_names: AnonymizeNames = None,
     baseline: Baseline = None,
     figures: Figures = True,
     csv: Csv = False,
@@ -121,6 +123,7 @@ def analyze(
         server=server,
         resolver=resolver,
         anonymize=anonymize,
+        anonymize_names=anonymize_names,
         baseline=baseline,
         trust_anchor=trust_anchor,
         keys=keys,

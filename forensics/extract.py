@@ -54,7 +54,7 @@ def write_evidence(
             wanted[path].add(frame)
     packets = dict(_read(wanted, report, told, _change(report, tables, key)))
     for incident, frames in chosen:
-        content = _file(report, incident, frames, packets)
+        content = _file(report, incident, frames, packets, _private(report, key))
         if content:
             (folder / FOLDER).mkdir(exist_ok=True)
             name = f"{FOLDER}/{incident['id']}.pcapng"
@@ -102,7 +102,7 @@ def extract(
         key = read_key(named)
     change = _change(report, folder / "tables", key)
     packets = dict(_read(wanted, report, told, change, moved))
-    content = _file(report, chosen[0], frames, packets)
+    content = _file(report, chosen[0], frames, packets, None)
     if not content:
         why = "; ".join(f"{path}: {reason}" for path, reason in sorted(told.unread.items()))
         raise UsageError(f"no packet of it can be read: {why or 'the captures hold none'}")
@@ -119,7 +119,26 @@ def _change(report: dict[str, Any], tables: Path, key: bytes | None) -> Any:
     options = report["options"]
     named = {*(options.get("servers") or ()), *(options.get("resolvers") or ())}
     answered = read_table(tables, "places", ["place", "server"])["server"].to_pylist()
-    return packet_mapper(key, {*named, *filter(None, answered)})
+    mapped = packet_mapper(key, {*named, *filter(None, answered)})
+    names = _private(report, key)
+    if names is None:
+        return mapped
+
+    def apply(address: bytes, message: bytes) -> bytes | None:
+        changed = mapped(address, message)
+        return names.message(changed) if message and changed else changed
+
+    return apply
+
+
+def _private(report: dict[str, Any], key: bytes | None) -> Any:
+    """What replaces the names below private zones (`PrivateNames`); None: they stay."""
+    zones = report["options"].get("anonymize_names")
+    if key is None or not zones:
+        return None
+    from forensics.privatenames import PrivateNames
+
+    return PrivateNames(zones, key)
 
 
 def _read(
@@ -151,22 +170,25 @@ def _file(
     incident: dict[str, Any],
     frames: Frames,
     packets: dict[tuple[str, int], Any],
+    names: Any,
 ) -> bytes:
     """Join the packets of an incident to one file, in order of time; empty: there are none."""
     from forensics.report.pcapng import Packet, render_pcapng
 
     several = len(report["captures"]) > 1
+    # A report on disk has its pseudonyms already, one in the making not yet.
+    said = names.text if names else str
     rows = [
         (packet.time, key, Packet(packet.time, packet.link, packet.octets, packet.wire, comment))
         for key, packet in packets.items()
         if (whole := _whole(key, packet)) in frames
-        for comment in [_comment(key, packet, frames[whole], several=several)]
+        for comment in [said(_comment(key, packet, frames[whole], several=several))]
     ]
     if not rows:
         return b""
     rows.sort(key=lambda row: row[:2])
     tool = report["tool"]
-    head = f"Incident {incident['id']}: {incident['sentence']}"
+    head = said(f"Incident {incident['id']}: {incident['sentence']}")
     return render_pcapng([packet for *_, packet in rows], head, f"{tool['name']} {tool['version']}")
 
 

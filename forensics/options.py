@@ -31,6 +31,7 @@ class Options:
         baseline: a former report, its folder or report.json, that this one is held against.
         tls_keylogs: files of secrets (SSLKEYLOGFILE) that open DNS over TLS.
         anonymize: file of the key by which clients' addresses are replaced; None: they stay.
+        anonymize_names: private zones; names below them are replaced by the same key.
     """
 
     trust_anchors: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class Options:
     clock_offsets: tuple[tuple[str, int], ...] = ()
     baseline: str | None = None
     tls_keylogs: tuple[str, ...] = ()
+    anonymize_names: tuple[str, ...] = ()
 
     def told(self) -> dict[str, Any]:
         """Give the options as report.json and the manifest state them."""
@@ -66,6 +68,7 @@ class Options:
             **({"keys": list(self.keys)} if self.keys else {}),
             **({"timezone": self.timezone} if self.timezone else {}),
             **({"anonymize": self.anonymize} if self.anonymize else {}),
+            **({"anonymize_names": list(self.anonymize_names)} if self.anonymize_names else {}),
             **({"baseline": self.baseline} if self.baseline else {}),
             **({"resolver_logs": list(self.resolver_logs)} if self.resolver_logs else {}),
             **({"log_timezone": self.log_timezone} if self.log_timezone else {}),
@@ -95,6 +98,7 @@ class Options:
                 timezone=told.get("timezone"),
                 anonymize=told.get("anonymize"),
                 baseline=told.get("baseline"),
+                anonymize_names=tuple(map(str, told.get("anonymize_names") or ())),
                 resolver_logs=tuple(map(str, told.get("resolver_logs") or ())),
                 log_timezone=told.get("log_timezone"),
                 tls_keylogs=tuple(map(str, told.get("tls_keylogs") or ())),
@@ -122,6 +126,11 @@ class Options:
         if self.policy not in POLICIES:
             known = ", ".join(POLICIES)
             raise UsageError(f"--policy {self.policy}: no such policy; there are {known}")
+        if self.anonymize_names and self.anonymize is None:
+            raise UsageError("--anonymize-names needs the key of --anonymize KEYFILE")
+        for name in self.anonymize_names:
+            if not name.strip("."):
+                raise UsageError("--anonymize-names: name a private zone, not the root")
         _check_timezone("--timezone", self.timezone)
         _check_timezone("--log-timezone", self.log_timezone)
         for port in sorted(self.ports):

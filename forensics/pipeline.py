@@ -83,6 +83,7 @@ def analyze(
         outcome.damaged |= bool(unread)
         _prove(outcome.report, folder, key)
         _compare(outcome.report, baseline)
+        _rename(outcome.report, folder / "tables", options, key)
         _write(outcome.report, folder, figures=figures, csv=csv)
     return outcome
 
@@ -261,6 +262,24 @@ def _compare(report: dict[str, Any], baseline: tuple[dict[str, Any], str, str] |
         from forensics.report.comparison import compare
 
         report["baseline"] = compare(report, *baseline)
+
+
+def _rename(report: dict[str, Any], tables: Path, options: Options, key: bytes | None) -> None:
+    """Replace names below private zones, now that every signature has been judged."""
+    if key is None or not options.anonymize_names:
+        return
+    from forensics.privatenames import PrivateNames
+
+    names = PrivateNames(options.anonymize_names, key)
+    names.tables(tables)
+    renamed = names.value(report)
+    report.clear()
+    report.update(renamed)
+    sentence = (
+        f"Names below {', '.join(options.anonymize_names)} are pseudonyms of the same length. "
+        "Signatures over them were judged before; they no longer verify in tables and evidence."
+    )
+    report["findings"].append({"kind": "names-anonymized", "sentence": sentence})
 
 
 def _ingest(

@@ -113,13 +113,13 @@ def lookups(canvas: Canvas, report: Report) -> bool:
     """Draw lookups: answered upwards, failed downwards, on one scale."""
     kinds = ("noerror", "nxdomain", "servfail", "other", "retries")
     found = [
-        (time, {kind: _number(row, kind) for kind in kinds})
+        (time, {**{kind: _number(row, kind) for kind in kinds}, "raw": _with_retries(row)})
         for row in rows(part(report, "series").get("lookups"))
         if (time := times.parse(row.get("at"))) is not None
     ]
     bins, wide = _binned(canvas, found, _bin_length(report))
     up = max((row["noerror"] + row["nxdomain"] for _, row in bins), default=0)
-    down = max((row["servfail"] + row["other"] for _, row in bins), default=0)
+    down = max((row["raw"] for _, row in bins), default=0)
     if not up and not down:
         return False
     per = times.length(wide)
@@ -135,8 +135,11 @@ def lookups(canvas: Canvas, report: Report) -> bool:
         servfail, other = row["servfail"] * scale, row["other"] * scale
         stacks["good"].append((left, base - noerror, width, noerror))
         stacks["good-soft"].append((left, base - noerror - nxdomain, width, nxdomain))
+        stacks["retry"].append((left, base, width, row["raw"] * scale))
         stacks["hatch"].append((left, base, width, servfail))
         stacks["open"].append((left, base + servfail, width, other))
+    # What failed with the retries stands behind what failed without them.
+    canvas.bars(stacks["retry"], "retry")
     for kind in ("good", "good-soft", "hatch", "open"):
         canvas.bars(stacks[kind], kind)
     canvas.line(((LEFT, base), (WIDTH - RIGHT, base)), "axis")
@@ -151,10 +154,17 @@ def lookups(canvas: Canvas, report: Report) -> bool:
             canvas.text(LEFT - 14, canvas.y - 4, "SERVFAIL hatched, other grey", "small end")
     retries = sum(row["retries"] for _, row in bins)
     if retries:
-        canvas.text(
-            WIDTH - RIGHT, canvas.y + 2, f"{words.counted(retries, 'retry')} left out", "small end"
-        )
+        drawn = any(row["raw"] > row["servfail"] + row["other"] for _, row in bins)
+        told = f"{words.counted(retries, 'retry')} {'drawn pale' if drawn else 'left out'}"
+        canvas.text(WIDTH - RIGHT, canvas.y + 2, told, "small end")
     return True
+
+
+def _with_retries(row: Row) -> int:
+    """Count the failed lookups of a bin with the retries; without, where they were not counted."""
+    raw = part(row, "raw")
+    failed = _number(row, "servfail") + _number(row, "other")
+    return max(failed, _number(raw, "servfail") + _number(raw, "other"))
 
 
 def zones(canvas: Canvas, report: Report) -> bool:

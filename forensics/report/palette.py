@@ -63,6 +63,7 @@ font-size:11.5px;fill:var(--ink)}
 .chart .good-soft{fill:var(--good-soft)}
 .chart .bad{fill:var(--bad)}
 .chart .bad-soft{fill:var(--bad-soft)}
+.chart .retry{fill:var(--bad);fill-opacity:.32}
 .chart .bad-line{stroke:var(--bad);stroke-width:1.5;fill:none}
 .chart .good-line{stroke:var(--good);stroke-width:1.5;fill:none}
 .chart .dashed{stroke-dasharray:4 3}

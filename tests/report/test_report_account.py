@@ -260,7 +260,7 @@ def test_a_drawing_with_a_bin_for_each_second_stays_small() -> None:
 def test_the_page_renders_fast() -> None:
     report = samples.sample(2_000)
     render_html(report)  # the template is compiled once
-    start = time.perf_counter()
+    start = time.process_time()
     page = render_html(report)
-    assert time.perf_counter() - start < 1.5  # a loaded machine takes a third of it
+    assert time.process_time() - start < 1.5  # processor time: the load of the machine is not in it
     assert len(page) < 1_500_000
