@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz"
-_LABEL: Final = r"(?:[^\s.\\\"'`()<>,;:|]|\\\d{3}|\\\D){1,63}"
+_LABEL: Final = r"(?:[^\x00-\x20\x7f-\uffff.\\\"'`()<>,;:|]|\\\d{3}|\\\D){1,63}"
 """No text matches in two ways, and none is long: hostile text costs no more than other text."""
 
 _ESCAPE: Final = re.compile(r"\\(\d{3}|.)", re.DOTALL)
@@ -27,6 +27,10 @@ _NAMES_AT: Final = {
 }  # fmt: skip
 """Record types whose RDATA holds names: offset of the first one, and how many (RFC 1035 3.3,
 RFC 1183, RFC 2782, RFC 4034, RFC 6672, RFC 9460)."""
+
+_TEXT, _OPT, _EXTENDED_ERROR = 16, 41, 15
+_TEXTS: Final = (_TEXT, _OPT)
+"""Record types whose RDATA holds texts in which names are replaced."""
 
 
 class PrivateNames:
@@ -47,7 +51,7 @@ class PrivateNames:
         self._plain = named
         either = "|".join(map(re.escape, named))
         self._pattern = re.compile(
-            rf"((?:{_LABEL}\.){{1,127}})(?=(?:{either})(?![\w-])(?!\.[\w-]))", re.IGNORECASE
+            rf"((?:{_LABEL}\.){{1,127}})(?=(?i:{either})(?![\w-])(?!\.[\w-]))"
         )
 
     def label(self, label: bytes) -> bytes:
@@ -126,12 +130,13 @@ class PrivateNames:
                     return False
         elif self.holds(message[begin:end]):
             # Text, such as that of an extended error: it stays as long as it is, or goes.
-            told = self.text(message[begin:end].decode("latin-1")).encode("latin-1")
-            if len(told) != end - begin or any(
-                wire in message[begin:end].lower() for wire in self._wires
-            ):
-                return False
-            octets[begin:end] = told
+            for first, last in _strings(message, kind, begin, end):
+                told = self.text(message[first:last].decode("latin-1")).encode("latin-1")
+                if len(told) != last - first:
+                    return False
+                octets[first:last] = told
+            whole = bytes(octets[begin:end])
+            return kind in _TEXTS and not any(wire in whole.lower() for wire in self._wires)
         return True
 
     def _name(self, message: bytes, octets: bytearray, at: int) -> int:
@@ -204,3 +209,16 @@ def _octets(label: str) -> bytes:
         lambda match: chr(int(match[1]) & 0xFF) if match[1].isdigit() else match[1], label
     )
     return text.encode("latin-1", "replace")
+
+
+def _strings(message: bytes, kind: int, begin: int, end: int) -> list[tuple[int, int]]:
+    """Where the texts lie in the RDATA of TXT (RFC 1035 3.3.14) or OPT (RFC 6891 6.1.2)."""
+    found, at = [], begin
+    head = {_TEXT: 1, _OPT: 4}.get(kind, 0)
+    while head and at + head <= end:
+        size = int.from_bytes(message[at + head - min(head, 2) : at + head], "big")
+        # The text of an extended error stands behind its code (RFC 8914 2).
+        skip = 2 if head == 4 and message[at : at + 2] == bytes([0, _EXTENDED_ERROR]) else 0
+        found.append((at + head + skip, min(at + head + size, end)))
+        at += head + size
+    return [(first, last) for first, last in found if first < last]

@@ -70,7 +70,9 @@ def _message() -> dns.message.Message:
         dns.rrset.from_text("corp.example.", 5, "IN", "SOA", "secret-ns.lan. h.example. 1 2 3 4 5"),
         dns.rrset.from_text("corp.example.", 5, "IN", "NSEC", "secret-next.corp.example. A RRSIG"),
     ]
-    answer.use_edns(options=[dns.edns.EDEOption(6, "failure at secret-ede.corp.example. today")])
+    nsid = dns.edns.GenericOption(3, b"0secret-instance.lan".ljust(0x30, b"."))
+    error = dns.edns.EDEOption(6, "failure at secret-ede.corp.example. today")
+    answer.use_edns(options=[nsid, error])
     return answer
 
 
@@ -83,6 +85,11 @@ def test_a_message_keeps_its_shape_and_loses_the_names() -> None:
     assert len(after_wire) == len(wire)
     assert b"secret" not in after_wire.lower()
     after = dns.message.from_wire(after_wire)
+    assert [option.otype for option in after.options] == [3, 15]
+    assert [len(option.to_wire()) for option in after.options] == [
+        len(option.to_wire()) for option in before.options
+    ]
+    assert after.options[1].code == 6
     assert [rrset.rdtype for rrset in after.answer] == [rrset.rdtype for rrset in before.answer]
     assert after.answer[0][0] == before.answer[0][0]
     new = after.answer[0].name
