@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import signal
 import threading
 from collections.abc import Callable
@@ -101,8 +103,17 @@ def watch(
     )
     anchors = trust.chosen(asked.options.trust_anchors)
     supplied = archive.read(asked.options.keys)
-    stop = threading.Event()
+    asked_to_stop: list[int] = []
+    # A pipe wakes the waiting: an Event that a handler sets can lock up with the one who waits.
+    wake, waker = os.pipe()
+
+    def stop(number: int, _: object) -> None:
+        asked_to_stop.append(number)
+        os.write(waker, b".")
+
     with ExitStack() as stack:
+        stack.callback(os.close, wake)
+        stack.callback(os.close, waker)
         store = Store(asked.state)
         watched = str(asked.folder.resolve()) if asked.folder else asked.socket
         known = store.load(watched)
@@ -117,18 +128,19 @@ def watch(
             own=bool(asked.socket),
             sources=known.sources,
             number=known.number,
+            departed=known.departed,
         )
         watcher = Watcher(store, follower, known, settings, delivery, anchors, supplied)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            former = signal.signal(number, lambda *_: stop.set())
+            former = signal.signal(number, stop)
             stack.callback(signal.signal, number, former)
         begun()
 
         def wait(pause: float) -> bool:
-            ended = stop.wait(pause)
+            select.select([wake], [], [], pause)
             if recorder is not None:
                 recorder.check()
-            return ended
+            return bool(asked_to_stop)
 
         try:
             run(watcher, clock, wait)
@@ -138,6 +150,7 @@ def watch(
                 watcher.step(clock())
         finally:
             watcher.close()
+        complain(f"{watcher.frames():,} packets were read")
 
 
 class _Recorder:

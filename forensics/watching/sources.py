@@ -103,6 +103,7 @@ class Follower:
     Attributes:
         sources: by name.
         fresh: inputs with octets that no look has read.
+        departed: frames of files that are known no more.
 
     Args:
         folder: the folder.
@@ -111,6 +112,7 @@ class Follower:
             are whole from the first.
         sources: as an earlier run knew them.
         number: of the last piece so far.
+        departed: as an earlier run counted.
     """
 
     def __init__(
@@ -121,12 +123,14 @@ class Follower:
         own: bool = False,
         sources: list[Source] | None = None,
         number: int = 0,
+        departed: int = 0,
     ) -> None:
         self.folder = folder
         self.pieces = pieces
         self.own = own
         self.sources = {source.name: source for source in sources or ()}
         self.number = number
+        self.departed = departed
         self.fresh: set[str] = set()
         self._is_first = not self.sources
         self._walkers: dict[str, Walker] = {}
@@ -153,6 +157,7 @@ class Follower:
                 self.sources[name] = source
             elif source.inode != _inode(known) or known.st_size < source.at:
                 self._forget(source)
+                self.departed += source.frames
                 source = Source(name, _inode(known))
                 self.sources[name] = source
             changed = (source.size, source.mtime) != (known.st_size, known.st_mtime_ns)
@@ -165,11 +170,18 @@ class Follower:
         self._take(waiting, now, horizon)
         return bool(self.fresh)
 
+    def frames(self) -> int:
+        """Give how many frames were read in all."""
+        return self.departed + sum(source.frames for source in self.sources.values())
+
     def read_up_to(self, facts: dict[str, tuple[int | None, int | None, int]]) -> None:
         """Take over what a look found: (first, last, packets) by path."""
         for one in self.inputs():
             if one.path in facts:
                 one.first, one.last, one.packets = facts[one.path]
+        for source in self.sources.values():
+            if not source.grows and source.inputs:
+                source.frames = sum(one.packets for one in source.inputs)
         self.fresh.clear()
 
     def drop(self, paths: set[str]) -> None:
@@ -229,6 +241,7 @@ class Follower:
         self.drop({one.path for one in source.inputs if instead or not one.copied})
         self._walkers.pop(name, None)
         if not source.inputs:
+            self.departed += 0 if instead else source.frames
             del self.sources[name]
 
     def _take(self, waiting: list[tuple[Source, bool]], now: int, horizon: int) -> None:

@@ -28,7 +28,7 @@ class Known:
     Attributes:
         watched: folder or address.
         events: see `events`.
-        sources, number: see `sources.Follower`.
+        sources, number, departed: see `sources.Follower`.
         gone: ns; the time of the capture up to which inputs have been let go of.
         newest: ns; newest packet of all; 0: none yet.
         outbox: notices that not everyone has heard of, in order; each with `written`, `hooked`.
@@ -42,6 +42,7 @@ class Known:
     events: tuple[Event, ...] = ()
     sources: list[Source] = field(default_factory=list)
     number: int = 0
+    departed: int = 0
     gone: int = 0
     newest: int = 0
     outbox: list[dict[str, Any]] = field(default_factory=list)
@@ -125,6 +126,7 @@ class Store:
             "events": [event.row() for event in known.events],
             "sources": [source.row() for source in known.sources],
             "number": known.number,
+            "departed": known.departed,
             "gone": known.gone,
             "newest": known.newest,
             "outbox": known.outbox,

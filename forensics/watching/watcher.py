@@ -99,6 +99,10 @@ class Watcher:
         self._post(notices, save=is_new or bool(notices))
         return is_new
 
+    def frames(self) -> int:
+        """Give how many frames were read since the state began."""
+        return self._follower.frames()
+
     def close(self) -> None:
         """Save what is known, and end the hooks."""
         self._delivery.close(self.known.outbox)
@@ -118,6 +122,7 @@ class Watcher:
     def _save(self) -> None:
         self.known.sources = list(self._follower.sources.values())
         self.known.number = self._follower.number
+        self.known.departed = self._follower.departed
         self._store.save(self.known)
 
     def _read(self, now: int) -> list[Notice]:

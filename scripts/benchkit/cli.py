@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchkit import archive, capture, formats, ingest, mix, validate
+from benchkit import archive, capture, formats, ingest, mix, soak, validate
 from benchkit.contenders import default_ours
 from benchkit.measure import ProgramFailed
 
@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "validate":
         validate.bench(options.signatures, options.algorithm or list(validate.ALGORITHMS))
         return 0
+    if options.command == "soak":
+        return soak.bench(options.minutes, options.speed, options.horizon)
     if options.command == "archive":
         archive.bench(
             archive.Options(
@@ -110,6 +112,14 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "stream", parents=[shared], help="write the synthetic capture to standard output"
     )
+    long = commands.add_parser(
+        "soak", help="let watch follow rotating files and a socket for long, and look at its memory"
+    )
+    long.add_argument("--minutes", type=float, default=60, help="default: %(default)s")
+    long.add_argument(
+        "--speed", type=float, default=10, help="times as fast as recorded: %(default)s"
+    )
+    long.add_argument("--horizon", default="30m", help="of the watchers: %(default)s")
     many = commands.add_parser(
         "archive", help="ingest rotated files with one worker and with two, and report an hour"
     )

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 import pytest
 import zstandard
-from watching_files import ROOT, SECOND, anchor, begins, frames, parts
+from watching_files import ROOT, SECOND, anchor, begins, frames, parts, records
 
 from forensics.capture.framestreams import CONTENT, READY, START, STOP, control
 from forensics.keyring import anchors, archive
@@ -208,7 +208,9 @@ def test_killed_in_the_middle_it_goes_on_and_repeats_nothing(tmp_path):
     with started(*words) as program:
         await_(lambda: lines(notices)[-1]["event"] == "recovered")
         program.send_signal(signal.SIGTERM)
-        assert program.wait(60) == 0
+        _, said = program.communicate(timeout=60)
+    assert program.returncode == 0
+    assert f"{len(records('de-2026')[1]):,} packets were read" in said
     told = lines(notices)
     assert len({one["id"] for one in told}) == len(told)
     assert [one["number"] for one in told] == list(range(1, len(told) + 1))
@@ -242,6 +244,7 @@ def test_dnstap_from_a_sender_that_goes_and_comes_again(tmp_path):
         _, said = program.communicate(timeout=60)
     assert program.returncode == 0
     assert "a connection was closed: ended within a frame" in said
+    assert f"{len(sent):,} packets were read" in said
     assert "hook for began de.: ended with status 1" in said
     assert not path.exists()
     (began,) = [one for one in lines(notices) if one["event"] == "began"]
