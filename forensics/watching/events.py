@@ -142,7 +142,7 @@ def _paired(
     Returns:
         the events with their incidents, None: it shows no more; and incidents without event.
     """
-    free = list(incidents)
+    free = sorted(incidents, key=_span)
     found: dict[int, Mapping[str, Any]] = {}
     for alike in (_is_begun, _is_same, _is_like, _is_any):
         for number, event in enumerate(known):
