@@ -94,7 +94,8 @@ def _forged(records: Records, dice: random.Random) -> Records:
     victim = records[at]
     data = bytearray(victim.data)
     for _ in range(dice.randint(1, 40)):
-        data[dice.randrange(min(42, len(data)), len(data))] ^= 1 << dice.randrange(8)
+        if data:
+            data[dice.randrange(min(42, len(data) - 1), len(data))] ^= 1 << dice.randrange(8)
     return [*records[:at], replace(victim, data=bytes(data)), *records[at:]]
 
 
