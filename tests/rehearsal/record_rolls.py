@@ -1,6 +1,6 @@
 """Make `recorded/`: zones of each step of some rolls, and captures of real traffic for some.
 
-    unshare --net python tests/rehearsal/record.py tests/rehearsal/recorded
+    unshare --net python tests/rehearsal/record_rolls.py tests/rehearsal/recorded
 
 Needs root (a network namespace of its own, port 53, tcpdump), nsd, and BIND's dnssec-keygen,
 dnssec-signzone and dnssec-dsfromkey. A name server serves a parent (`test.`) and the zone of the
