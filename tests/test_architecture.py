@@ -30,6 +30,7 @@ TOP = {
     "anonymity",
     "arguments",
     "cryptopan",
+    "privatenames",
     "assembly",
     "exhibits",
     "hearing",

@@ -211,9 +211,8 @@ def _segments(one: Wanted, held: Iterable[Piece]) -> list[Piece]:
         if (place < end and place + len(segment.data) > begin)
         or (segment.flags & _SYN and place == begin)
     ]
-    lowest = min(places[at] for at in chosen)
-    if places[chosen[0]] > lowest:
-        # A stream begins with what is seen of it first: one from before has to come along.
-        before = [at for at in range(chosen[0]) if places[at] <= lowest]
-        chosen = [*before[-1:], *chosen]
+    if places[chosen[0]] > min(places[at] for at in chosen):
+        # A stream begins with what is seen of it first: where that is not the message's first
+        # segment, all that came before has to come along.
+        chosen = list(range(len(found)))
     return [found[at].piece for at in chosen]

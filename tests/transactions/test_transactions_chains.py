@@ -138,11 +138,11 @@ def test_too_many_at_once_are_counted(monkeypatch):
 def outcome(*rows):
     """Lookups that are left, and what triage says of them."""
     _, made = linked(list(rows))
-    counts, total = triage.empty(), 0
+    counts, cases, total = triage.empty(), {}, 0
     for one in lookups(iter(made), continued(iter(made))):
         found = read(one)
         total += len(found.begin)
-        triage.count(counts, found, found.client_side, np.zeros(len(found.begin), bool))
+        triage.count(counts, cases, found, found.client_side, np.zeros(len(found.begin), bool))
     return total, {kind: count for kind, count in counts.items() if count}
 
 

@@ -55,6 +55,18 @@ def oracle(sightings, t: int, place: int, probes: list[int]) -> tuple[str, str]:
                     return True
         return False
 
+    def holds_next(t: int) -> bool:
+        """Whether the next that any server is known to show after t holds the key."""
+        found = []
+        for p in {p for _, p in holds}:
+            theirs = sorted(s for s, q in holds if q == p)
+            for has, run in itertools.groupby(theirs, key=lambda s: holds[s, p]):
+                spell = list(run)
+                if spell[-1] > t:
+                    found.append((max(spell[0], t), has))
+        soonest = min((when for when, _ in found), default=None)
+        return any(has for when, has in found if when == soonest)
+
     def proven(t: int) -> bool:
         before, after = [s for s in own if s <= t], [s for s in own if s >= t]
         if t in own:
@@ -62,6 +74,11 @@ def oracle(sightings, t: int, place: int, probes: list[int]) -> tuple[str, str]:
         if before and after and not holds[before[-1], place] and not holds[after[0], place]:
             return not shown_elsewhere(before[-1], after[0], t)
         sides = [s for s in (*before[-1:], *after[:1]) if abs(s - t) <= BURST]
+        if before and after:
+            # The key came or went between two sightings: one of them alone proves nothing of t.
+            return False
+        if before and holds_next(t):
+            return False
         if sides and not any(holds[s, place] for s in sides):
             return not shown_elsewhere(t - BURST, t + BURST, t)
         return False
