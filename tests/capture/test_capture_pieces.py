@@ -109,7 +109,9 @@ def test_any_segmentation_reads_the_same_again(tmp_path, seed, size, late):
     packets.insert(at, packets[at])
     path, rows = recorded(tmp_path, packets)
     assert len(rows) == 4
-    row = chance.choice(rows)
+    # A packet that makes several messages whole is cut out for the first of them alone.
+    whole = [row for at, row in enumerate(rows) if row.frame not in {r.frame for r in rows[:at]}]
+    row = chance.choice(whole)
     found, _, same = again(tmp_path, path, row.frame)
     assert not any(one.is_made for one in found)
     assert told(row) in [told(one) for one in same]
