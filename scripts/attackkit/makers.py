@@ -118,7 +118,6 @@ def dear_denials(size: int) -> Iterator[bytes]:
     zone = name(b"dear", b"example")
     yield PCAP_HEADER
     for number in range(size):
-        owner = name(*[b"x"] * 100, b"n%d" % number, b"dear", b"example")[-255:]
         owner = name(*[b"x"] * 60, b"n%d" % number, b"dear", b"example")
         salt = dice.randbytes(200)
         proof = []
@@ -189,9 +188,7 @@ def interfaces(size: int) -> Iterator[bytes]:
 def long_frames(size: int) -> Iterator[bytes]:
     """Frame Streams whose frames say that they have 4 GB."""
     kind = b"protobuf:dnstap.Dnstap"
-    control = struct.pack(">IIII", 0, 12 + len(kind), 2, 1) + struct.pack(">I", len(kind)) + kind
     yield struct.pack(">II", 0, 4 + 8 + len(kind)) + struct.pack(">III", 2, 1, len(kind)) + kind
-    del control
     for _ in range(size):
         yield struct.pack(">I", 0xFFFF_FFF0) + bytes(1000)
 
