@@ -45,14 +45,17 @@ def report_errors(errors: tuple[InputError, ...]) -> None:
 
 
 def say_if_compiling(quiet: bool) -> None:
-    """Tell a user who runs this version for the first time why it takes minutes."""
-    from forensics.wire.jit import CACHE, is_compiled
+    """Tell a user whose kernels have to be compiled first why that run takes minutes."""
+    from forensics.wire.jit import CACHE, when_compiling
 
-    if not quiet and not is_compiled():
+    def told() -> None:
         sys.stderr.write(
             "First run of this version: compiling its kernels, once, for one to three minutes "
             f"(kept in {CACHE}) ...\n"
         )
+
+    if not quiet:
+        when_compiling(told)
 
 
 class _Bar:

@@ -1,63 +1,47 @@
-"""The kernel decorator, and where compiled kernels are kept.
+"""The kernel decorators: compile on first use, without the GIL, and keep the machine code.
 
-numba notices a change only in the file that defines a kernel, not in the kernels that it calls nor
-in the constants that it freezes. So the cache folder is named by a digest over every source file
-that holds kernels or their constants: any change there starts an empty folder.
+`kernelcache.py` says where it is kept and under which name.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.wire.kernelcache import KernelCache, cache_folder
+
 _F = TypeVar("_F", bound=Callable[..., Any])
-_PACKAGE = Path(__file__).resolve().parent.parent
-_KERNEL_SOURCES = ("wire", "capture", "transactions", "evidence", "timeline", "archive")
-_CONSTANTS = ("limits.py", "vocabulary.py")
-
-
-def _sources_digest() -> str:
-    """Digest of every file that may hold a kernel, and of the compiler's version."""
-    digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
-    paths = [_PACKAGE / name for name in _CONSTANTS]
-    for folder in _KERNEL_SOURCES:
-        paths += sorted((_PACKAGE / folder).glob("*.py"))
-    for path in paths:
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def cache_folder() -> Path:
-    """The folder of compiled kernels: NUMBA_CACHE_DIR if set, else one below the user's cache."""
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    return Path(base) / "dns-forensics" / f"kernels-{_sources_digest()}"
-
 
 CACHE = cache_folder()
-numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
 
-_LEAN: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
+_LEAN: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+_waiting: list[Callable[[], None]] = []
 
 
-def is_compiled() -> bool:
-    """Whether kernels of this very source have been compiled before (else the first run waits)."""
-    return CACHE.is_dir() and any(CACHE.rglob("*.nbi"))
+def when_compiling(told: Callable[[], None]) -> None:
+    """Have a function called once, before this process compiles its first kernel, if it does."""
+    _waiting[:] = [told]
+
+
+def _compiling() -> None:
+    while _waiting:
+        _waiting.pop()()
+
+
+def _compiled(function: _F, **options: Any) -> _F:
+    kernel: Any = numba.njit(**options)(function)
+    if not numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        kernel._cache = KernelCache(kernel, CACHE, _compiling)  # noqa: SLF001  as its `enable_caching`
+    return cast("_F", kernel)
 
 
 def kernel(function: _F) -> _F:
     """Compile `function` on first use, without the GIL, and keep the machine code on disk."""
-    return cast("_F", numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    return _compiled(function, nogil=True, error_model="numpy")
 
 
 def lean_kernel(function: _F) -> _F:
@@ -67,7 +51,7 @@ def lean_kernel(function: _F) -> _F:
     a tuple apart or hands arrays on, which costs more than the work on a message. Arrays that a
     caller passes in outlive the call anyway. numba refuses to compile an allocation here.
     """
-    return cast("_F", numba.njit(**_LEAN)(function))
+    return _compiled(function, **_LEAN)
 
 
 def inlined_kernel(function: _F) -> _F:
@@ -75,7 +59,7 @@ def inlined_kernel(function: _F) -> _F:
 
     A call hands over each array of a tuple as seven words, 300 for some tuples of ours.
     """
-    return cast("_F", numba.njit(**_LEAN, forceinline=True)(function))
+    return _compiled(function, **_LEAN, forceinline=True)
 
 
 def octets(data: bytes | bytearray | memoryview) -> NDArray[np.uint8]:
