@@ -24,6 +24,7 @@ import llvmlite
 import numba
 import numpy as np
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
+from numba.core.runtime import rtsys
 
 _PACKAGE = __name__.partition(".")[0]
 _DIGITS = 24
@@ -188,7 +189,10 @@ class KernelCache(FunctionCache):
         if not self._opened:
             self._open()
         try:
-            found = _numba_cache.load_overload(self, sig, target_context)
+            # What machine code calls has to be there; the rest of what numba would load first is
+            # for compiling, and takes a sixth of a second.
+            rtsys.initialize(target_context)
+            found = _numba_cache._load_overload(self, sig, target_context)  # noqa: SLF001
         except Exception:  # noqa: BLE001  whatever damaged octets unpickle to
             # A damaged file is as good as none: forget it, compile, write again.
             found = None
