@@ -13,8 +13,15 @@ OURS = "dns-forensics"
 PACKETQ = "PacketQ"
 TSHARK = "tshark"
 
-PACKETQ_COLUMNS = "s, us, src_addr, src_port, dst_addr, dst_port, msg_id, qr, qname, qtype, rcode"
+PACKETQ_LEAST = "s, us, src_addr, src_port, dst_addr, dst_port, msg_id, qr, qname, qtype, rcode"
 """Eleven columns: the least that a table of messages needs."""
+
+PACKETQ_COLUMNS = (
+    "id, s, us, src_addr, src_port, dst_addr, dst_port, protocol, msg_id, msg_size, qr, opcode, "
+    "rcode, extended_rcode, aa, tc, rd, ra, ad, cd, do, edns0, udp_size, an_count, ns_count, "
+    "ar_count, qname, qtype, qclass"
+)
+"""All that PacketQ has of what our table of transactions holds: 29 columns."""
 
 TSHARK_FIELDS = (
     "frame.number",
@@ -79,13 +86,14 @@ def ours(template: str) -> Contender:
     return Contender(OURS, command)
 
 
-def packetq(binary: Path) -> Contender:
-    """Measure PacketQ writing PACKETQ_COLUMNS of each message as CSV to a file."""
+def packetq(binary: Path, columns: str = PACKETQ_COLUMNS) -> Contender:
+    """Measure PacketQ writing columns of each message as CSV to a file."""
+    name = PACKETQ if columns == PACKETQ_COLUMNS else f"{PACKETQ}, {columns.count(',') + 1} columns"
 
     def command(capture: Path, _: Path) -> list[str]:
-        return [str(binary), "--csv", "-s", f"select {PACKETQ_COLUMNS} from dns", str(capture)]
+        return [str(binary), "--csv", "-s", f"select {columns} from dns", str(capture)]
 
-    return Contender(PACKETQ, command)
+    return Contender(name, command)
 
 
 def tshark() -> Contender:

@@ -129,7 +129,9 @@ def list_entries(options: Options, path: Path, description: captures.Description
     if options.ours:
         entries.append(Entry(contenders.ours(options.ours), path, description.packets))
     if options.packetq:
-        entries.append(Entry(contenders.packetq(options.packetq), path, description.packets))
+        for columns in (contenders.PACKETQ_COLUMNS, contenders.PACKETQ_LEAST):
+            contender = contenders.packetq(options.packetq, columns)
+            entries.append(Entry(contender, path, description.packets))
     if options.tshark:
         piece, count = path, description.packets
         if options.tshark_packets < description.packets:
