@@ -181,13 +181,13 @@ def print_capture(path: Path, description: captures.Description) -> None:
 def print_table(results: Sequence[Result], packets: int) -> None:
     """Print a line a program; ratios are of packets a second, against the first line."""
     print(
-        f"{'program':<14} {'packets':>12} {'seconds':>9} {'- empty':>9} {'packets/s':>12} "
+        f"{'program':<20} {'packets':>12} {'seconds':>9} {'- empty':>9} {'packets/s':>12} "
         f"{'/s and core':>12} {'peak MiB':>9} {'ratio':>8}"
     )
     for result in results:
         ratio = f"{results[0].rate / result.rate:,.1f}x"
         print(
-            f"{result.program:<14} {result.packets:>12,} {result.wall:>9.2f} {result.net:>9.2f} "
+            f"{result.program:<20} {result.packets:>12,} {result.wall:>9.2f} {result.net:>9.2f} "
             f"{result.rate:>12,.0f} {result.core_rate:>12,.0f} {result.peak / MEBI:>9,.0f} "
             f"{ratio:>8}"
         )
