@@ -42,6 +42,7 @@ def report_of(
     from forensics.archive.view import has
     from forensics.assembly import assemble, notes, pairings
     from forensics.hearing import hear
+    from forensics.heldviews import add_views
     from forensics.instants import add_instants
     from forensics.keyring import view
     from forensics.scope import Scope
@@ -157,6 +158,7 @@ def report_of(
         "sightings": sum(story.statuses.values()),
     }
     report = assemble(captures, losses, [*errors, *unread], counts, story, options)
+    add_views(report, judgement.held, paths)
     if not in_brief:
         add_instants(report, tables, options, anchors)
     if held is not None:

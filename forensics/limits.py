@@ -340,6 +340,25 @@ STEP_SIGHTINGS: Final = 2**16
 """Sightings of data that caches with an older key set would refuse which are told: the first of
 them give the bracket, and each holds some 400 octets."""
 
+RESOLVER_ROWS: Final = 2**18
+"""Questions of clients and of resolvers that are held against each other to find out which
+addresses are one resolver; some 150 octets each. A resolver shows itself within a few lookups."""
+
+RESOLVER_WINDOWS: Final = 64
+"""Clients' lookups of one question that are looked at, the latest first, for one that was open
+when an authority was asked the same: a popular name has thousands."""
+
+HELD_SIGHTINGS: Final = 2**18
+"""Signatures that resolvers received, of zones with something to tell, which are judged by what
+each resolver held: some 700 octets each while they are. What is beyond is counted and said."""
+
+HELD_FETCHES: Final = 16
+"""Key sets that one resolver fetched, the latest first, of which some may be in its cache at an
+instant: an honest one fetches a set anew when it has run out."""
+
+RESOLVER_VIEWS: Final = 2**12
+"""Runs of the resolver view that are told, the first ones: a zone that flaps gives a run a flip."""
+
 CHAIN_DEPTH: Final = 32
 """Zones between a name and the root that a chain is followed through. 127 labels are possible;
 the deepest honest signed chains (ip6.arpa) have fewer than 20 cuts."""

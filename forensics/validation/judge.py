@@ -7,7 +7,8 @@ each place (`published`, `chain`); arrays then cut it at each signature's own va
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import chain as chained
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from forensics.validation.bench import Bench
 from forensics.validation.checks import Checked, check
 from forensics.validation.clock import clock_notes
 from forensics.validation.exchanges import Streams
+from forensics.validation.heldview import ResolverView, resolver_view
 from forensics.validation.intervals import write
 from forensics.validation.keyless import Keyless
 from forensics.validation.outofstep import refused
@@ -37,12 +39,14 @@ class Judgement:
         verdicts: schemas.VERDICTS, in order of signature, place and start.
         notes: what the report must say besides.
         subjects: verdicts' subjects that are no signatures, None: there were none.
+        held: what each resolver would have concluded by what it held.
     """
 
     checks: Any
     verdicts: Any
     notes: list[Note]
     subjects: Subjects | None = None
+    held: ResolverView = field(default_factory=ResolverView)
 
 
 def judge(
@@ -153,11 +157,26 @@ def judge(
             )
         )
     found = [subjects for subjects in found if subjects.signatures.num_rows or subjects.notes]
-    if not found:
-        return Judgement(checked.table, verdicts, notes)
-    subjects = joined(found)
-    verdicts = pa.concat_tables([verdicts, subjects.verdicts]).combine_chunks()
-    return Judgement(checked.table, verdicts, [*notes, *subjects.notes], subjects)
+    subjects = joined(found) if found else None
+    if subjects is not None:
+        verdicts = pa.concat_tables([verdicts, subjects.verdicts]).combine_chunks()
+        notes += subjects.notes
+    held = ResolverView() if streams is None else _held(bench, verdicts, subjects, streams)
+    return Judgement(checked.table, verdicts, notes, subjects, held)
+
+
+def _held(
+    bench: Bench, verdicts: Any, subjects: Subjects | None, streams: Streams
+) -> ResolverView:
+    """Judge in the view of each resolver, the subjects' sightings among those of signatures."""
+    more = [] if subjects is None else subjects.sightings.to_batches()
+    return resolver_view(
+        bench,
+        verdicts,
+        None if subjects is None else subjects.signatures,
+        lambda: chained(streams.sightings(), more),
+        streams.transactions,
+    )
 
 
 def _supplied_notes(checked: Checked, zones: Mapping[str, ZoneKeys]) -> list[Note]:

@@ -1,92 +1,114 @@
-"""Time the verification of distinct signatures beside `openssl speed` and dnspython.
+"""Time the verification of distinct signatures beside three others, and evidence extraction alone.
 
-Figures are signatures per second of CPU time, so that a busy machine changes them little.
+Beside `openssl speed` of the same algorithm, dnspython's validation of the same RRsets, and
+`ldns-verify-zone` on the same zone. Figures are signatures per second of CPU time, so that a busy
+machine changes them little; those of all cores are by the clock. Evidence extraction is canonical
+form, hash and comparison of signatures that are known already: the cost of each further packet.
 """
 
+import os
 import re
+import resource
 import shutil
 import subprocess
+import tempfile
 import time
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
+
+from benchkit.signed_zone import NOW, Made, make, write_capture, write_zone
 
 ALGORITHMS = {13: "P-256", 8: "RSA-2048", 15: "Ed25519"}
 OPENSSL = {13: "ecdsap256", 8: "rsa2048", 15: "ed25519"}
 DNSPYTHON = 2_000
 TARGETS = {13: 0.85, 8: 0.7}
+TLD_MIX = {8: 0.6, 13: 0.4}
+"""Shares of the signatures that top-level domains show, by algorithm: what the mix is made of."""
+KNOWN = 2_000
+"""Distinct signatures of the capture that extraction is timed with."""
+SIGHTINGS = 1_000_000
+EXTRACTION_TARGET = 2_000_000
 
 
-class Made(NamedTuple):
-    """Signatures of one key with what they sign."""
-
-    dnskey: Any
-    table: Any
-    rrsets: list[tuple[Any, Any]]
-
-
-def bench(signatures: int, algorithms: list[int]) -> None:
-    """Measure each algorithm and print one line for it."""
-    print(f"{'':10}{'ours/s':>10}{'openssl/s':>11}{'share':>7}{'dnspython/s':>13}  all cores, wall")
+def bench(signatures: int, algorithms: list[int], sightings: int = SIGHTINGS) -> None:
+    """Measure each algorithm, the mix of both that top-level domains use, and extraction."""
+    cores = os.cpu_count() or 1
+    print(
+        f"{'':10}{'ours/s':>9}{'openssl/s':>11}{'share':>7}{'dnspython/s':>13}{'ldns/s':>9}"
+        f"   {cores} cores: ours/s, of all openssl"
+    )
+    made_of = {}
+    speeds = {}
     for algorithm in algorithms:
-        made = make(algorithm, signatures)
-        ours, wall = check(made)
-        openssl = speed(algorithm)
-        python = dnspython(made)
-        share = f"{ours / openssl:.2f}" if openssl else "-"
-        target = f"  (target {TARGETS[algorithm]})" if algorithm in TARGETS else ""
-        print(
-            f"{ALGORITHMS[algorithm]:10}{ours:10,.0f}{openssl or 0:11,.0f}{share:>7}"
-            f"{python:13,.0f}  {wall:,.0f}/s{target}"
-        )
+        made = made_of[algorithm] = make(algorithm, signatures)
+        ours, wall = check([made])
+        speeds[algorithm] = openssl = speed(algorithm)
+        _line(ALGORITHMS[algorithm], ours, openssl, dnspython(made), ldns(made), wall,
+              TARGETS.get(algorithm))  # fmt: skip
+    if set(TLD_MIX) <= set(made_of):
+        parts = [
+            made_of[algorithm]._replace(
+                table=made_of[algorithm].table.slice(0, int(signatures * share))
+            )
+            for algorithm, share in TLD_MIX.items()
+        ]
+        ours, wall = check(parts)
+        known = [speeds[algorithm] for algorithm in TLD_MIX]
+        mixed = None
+        if all(known):
+            mixed = 1 / sum(s / (speeds[a] or 1) for a, s in TLD_MIX.items())
+        _line("TLD mix", ours, mixed, None, None, wall, None)
+    rate = extraction(sightings)
+    print(
+        f"evidence extraction of known signatures: {rate:,.0f} signed RRsets/s of one core "
+        f"(target {EXTRACTION_TARGET:,})"
+    )
 
 
-def make(algorithm: int, count: int) -> Made:
-    """Sign `count` distinct A RRsets with one key."""
-    import dns.dnssec
-    import dns.name
-    import dns.rrset
-    import pyarrow as pa
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+def _line(
+    name: str,
+    ours: float,
+    openssl: float | None,
+    python: float | None,
+    zone: float | None,
+    wall: float,
+    target: float | None,
+) -> None:
+    def text(value: float | None) -> str:
+        return f"{value:,.0f}" if value else "-"
 
-    from forensics import schemas
-
-    private: Any = {
-        13: lambda: ec.generate_private_key(ec.SECP256R1()),
-        8: lambda: rsa.generate_private_key(65_537, 2048),
-        15: ed25519.Ed25519PrivateKey.generate,
-    }[algorithm]()
-    zone = dns.name.from_text("bench.")
-    dnskey = dns.dnssec.make_dnskey(private.public_key(), algorithm)
-    rows, rrsets = [], []
-    for number in range(count):
-        rrset = dns.rrset.from_text(f"n{number}.bench.", 3600, "IN", "A", "192.0.2.1")
-        rrsig = dns.dnssec.sign(rrset, private, zone, dnskey, inception=1, expiration=2_000_000_000)
-        if number < DNSPYTHON:
-            rrsets.append((rrset, rrsig))
-        rows.append(
-            {
-                "signature": number, "signature_id": f"{number:064x}", "owner": f"n{number}.bench.",
-                "type": 1, "signer": "bench.", "key_tag": rrsig.key_tag, "algorithm": algorithm,
-                "labels": 2, "original_ttl": 3600, "inception": 1, "expiration": 2_000_000_000,
-                "records": 1, "serial": None, "problem": None, "octets": rrsig.signature,
-                "signed_data": dns.dnssec._make_rrsig_signature_data(rrset, rrsig),  # noqa: SLF001
-            }
-        )  # fmt: skip
-    return Made(dnskey, pa.Table.from_pylist(rows, schema=schemas.SIGNATURES), rrsets)
+    cores = os.cpu_count() or 1
+    share = f"{ours / openssl:.2f}" if openssl else "-"
+    of_all = f"{wall / (openssl * cores):.2f}" if openssl else "-"
+    wanted = f" (target {target})" if target else ""
+    print(
+        f"{name:10}{ours:9,.0f}{text(openssl):>11}{share:>7}{text(python):>13}{text(zone):>9}"
+        f"   {wall:,.0f}/s, {of_all}{wanted}"
+    )
 
 
-def check(made: Made) -> tuple[float, float]:
+def check(parts: list[Made]) -> tuple[float, float]:
     """Verify all with our code; signatures per second of CPU time, and of wall time."""
+    import pyarrow as pa
+
     from forensics.knowledge import Key, ZoneKeys
     from forensics.validation.checks import check as verify
 
-    zones = {"bench.": ZoneKeys("bench.", keys=(Key("bench.", made.dnskey.to_wire()),))}
-    verify(made.table.slice(0, 10), zones)
+    zones, tables = {}, []
+    for number, made in enumerate(parts):
+        signer = f"bench{number}."
+        zones[signer] = ZoneKeys(signer, keys=(Key(signer, made.dnskey.to_wire()),))
+        at = made.table.schema.get_field_index("signer")
+        column = pa.array([signer] * made.table.num_rows, pa.string())
+        tables.append(made.table.set_column(at, made.table.schema.field(at), column))
+    table = pa.concat_tables(tables).combine_chunks()
+    verify(table.slice(0, 10), zones)
     cpu, wall = time.process_time(), time.perf_counter()
-    found = verify(made.table, zones)
+    found = verify(table, zones)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     if not (found.verified > 0).all():
         raise AssertionError("not every signature verified")
-    return made.table.num_rows / cpu, made.table.num_rows / wall
+    return table.num_rows / cpu, table.num_rows / wall
 
 
 def speed(algorithm: int) -> float | None:
@@ -106,7 +128,62 @@ def dnspython(made: Made) -> float:
     import dns.rdataset
 
     keys: Any = {dns.name.from_text("bench."): dns.rdataset.from_rdata(3600, made.dnskey)}
+    rrsets = made.rrsets[:DNSPYTHON]
     begin = time.process_time()
-    for rrset, rrsig in made.rrsets:
-        dns.dnssec.validate_rrsig(rrset, rrsig, keys, now=1_770_000_000)
-    return len(made.rrsets) / (time.process_time() - begin)
+    for rrset, rrsig in rrsets:
+        dns.dnssec.validate_rrsig(rrset, rrsig, keys, now=NOW)
+    return len(rrsets) / (time.process_time() - begin)
+
+
+def ldns(made: Made) -> float | None:
+    """Signatures per second of CPU time that `ldns-verify-zone` checks; None: it is not there.
+
+    It reads the zone's text and checks the chain of NSEC besides.
+    """
+    if shutil.which("ldns-verify-zone") is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        path = Path(folder) / "zone"
+        write_zone(made, path)
+        words = ["ldns-verify-zone", "-V", "1", "-t", _text(NOW), str(path)]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise AssertionError(f"ldns-verify-zone refuses the zone: {done.stderr[:200]}")
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return len(made.rrsets) / used
+
+
+def _text(when: int) -> str:
+    return time.strftime("%Y%m%d%H%M%S", time.gmtime(when))
+
+
+def extraction(sightings: int) -> float:
+    """Signed RRsets per second of one core: what `evidence/` does with those it knows already."""
+    from forensics.evidence.collector import Evidence
+    from forensics.ingest import ingest
+
+    spent, rows = 0.0, 0
+    collect = Evidence.collect
+
+    def timed(self: Any, block: Any, parsed: Any) -> Any:
+        nonlocal spent, rows
+        begin = time.thread_time()
+        found = collect(self, block, parsed)
+        spent += time.thread_time() - begin
+        rows += found[0].num_rows
+        return found
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        path = Path(folder) / "known.pcap"
+        write_capture(make(13, KNOWN), path, sightings)
+        ingest([str(path)], Path(folder) / "warm", end=(NOW + 1) * 10**9)
+        Evidence.collect = timed  # type: ignore[method-assign]
+        try:
+            ingest([str(path)], Path(folder) / "tables")
+        finally:
+            Evidence.collect = collect  # type: ignore[method-assign]
+    if rows != sightings:
+        raise AssertionError(f"{rows} sightings of {sightings}")
+    return rows / spent

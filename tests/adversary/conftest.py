@@ -35,15 +35,20 @@ def analysed(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def accused(analysed):
-    """Return the incidents that are more than near misses, and servers that are said to lag."""
+    """Return the incidents that are more than near misses, servers that are said to lag, and what
+    resolvers would have refused by what they held."""
 
     def _accused(world, *files, **options):
         report = analysed(world, *files, **options)
+        held = [
+            (row["zone"], *sorted(row["reasons"]), "partial", "", "resolver")
+            for row in report.get("resolver_views", ())
+        ]
         return [
             (i["zone"], i["reason"], i["severity"], i["confidence"], i["view"])
             for i in report["incidents"]
             if i["severity"] != "near-miss"
-        ] + [
+        ] + held + [
             (f["zone"], "server-divergence", "near-miss", "", "published")
             for f in report["findings"]
             if f["kind"] == "near-miss" and "servers" in f
