@@ -16,11 +16,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from forensics.knowledge import DelegationSigner
+from forensics.limits import SECOND
 from forensics.validation.bench import Bench
 from forensics.validation.holdings import Fetch, Holdings, Received, held, received
 from forensics.validation.resolvers import Resolver, find
 from forensics.vocabulary import REASONS, TYPE_DNSKEY, TYPE_DS, TYPE_NSEC, TYPE_NSEC3, Status
 from forensics.wire.verdicts import VerdictIndex
+
+_AT_ONCE: Final = SECOND
+"""How soon after data a resolver fetches keys for it: within one resolution."""
 
 _BY_KEYS: Final = frozenset(
     {
@@ -193,6 +197,7 @@ class _Judge:
             if (
                 best[0] == Status.BOGUS
                 and fetch is not None
+                and fetch.time - one.time <= _AT_ONCE
                 and any(fetch.time < held_set.until for held_set in live)
                 and self._by(fetch, one, ours)[0] == Status.VALID
             ):

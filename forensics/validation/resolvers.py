@@ -27,9 +27,13 @@ _COLUMNS: Final = (
 _PATIENCE: Final = 5 * SECOND
 """How long a client's question without an answer counts as open."""
 _COINCIDENCES: Final = 3
-_SHARE: Final = 0.25
-"""An address is a resolver's if that many upstream questions, and that share of all that one
-resolver alone had open, were its own."""
+_OWN: Final = 0.05
+"""An address that asks is a resolver's if that share of its questions, and that many, were just
+what one resolver alone had open: who probes on his own meets open questions by chance."""
+_SHARE: Final = 0.1
+"""Two addresses are one resolver if that share of what one asked was open at the other; and the
+other way round where there is enough to tell. A resolver that is slow has questions open while
+another asks the same, but not both have."""
 _UNSPECIFIED: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - what dnstap writes for none
 
 _Node = tuple[str, str]
@@ -102,8 +106,7 @@ class _Sides:
         default_factory=lambda: defaultdict(list)
     )
     asked: list[tuple[str, str, int, int]] = field(default_factory=list)
-    askers: set[str] = field(default_factory=set)
-    rows: int = 0
+    windows: int = 0
 
     def take(self, batch: Any) -> None:
         import pyarrow as pa
@@ -119,17 +122,14 @@ class _Sides:
         toward = batch.filter(pc.equal(vantage, VANTAGES[Vantage.CLIENT]))
         self.answering.update(row["server"] or "" for row in _distinct(toward, ("server",)))
         packets = pc.and_(upstream, pc.invert(tapped))
-        self.askers.update(
-            row["client"] or "" for row in _distinct(batch.filter(packets), ("client",))
-        )
-        for _, server, name, kind_asked, time, latency in _rows(toward, self._room()):
+        room = RESOLVER_ROWS - self.windows
+        for _, server, name, kind_asked, time, latency in _rows(toward, room):
             end = time + (_PATIENCE if latency is None else latency)
             self.open[name, kind_asked].append((time, end, server))
-        for client, _, name, kind_asked, time, _ in _rows(batch.filter(packets), self._room()):
+            self.windows += 1
+        room = RESOLVER_ROWS - len(self.asked)
+        for client, _, name, kind_asked, time, _ in _rows(batch.filter(packets), room):
             self.asked.append((client, name, kind_asked, time))
-
-    def _room(self) -> int:
-        return max(RESOLVER_ROWS - len(self.asked) - sum(map(len, self.open.values())), 0)
 
     def resolvers(self) -> Resolvers:
         """Join addresses and identities."""
@@ -140,14 +140,38 @@ class _Sides:
             for address in addresses - _UNSPECIFIED:
                 if owners[address] == 1:
                     joined.join(("identity", identity), ("address", address))
-        for address in (self.answering & self.askers) - _UNSPECIFIED:
+        askers = {client for client, *_ in self.asked}
+        for address in sorted((self.answering & askers) - _UNSPECIFIED):
             joined.add(("address", address))
-        for asker, votes in sorted(self._votes().items()):
-            total = sum(votes.values())
-            for server, count in votes.items():
-                if count >= _COINCIDENCES and count >= _SHARE * total:
-                    joined.join(("address", asker), ("address", server))
+        self._join(joined, self._votes())
         return _numbered(joined.groups())
+
+    def _join(self, joined: _Joined, votes: dict[str, Counter[str]]) -> None:
+        """Join addresses, the surest pairs first, and none that the other side denies."""
+        asked = Counter(asker for asker, *_ in self.asked)
+        sure = {
+            asker: own
+            for asker, own in votes.items()
+            if own.total() >= max(_COINCIDENCES, _OWN * asked[asker])
+        }
+        pairs = sorted(
+            (-count / own.total(), asker, server)
+            for asker, own in sure.items()
+            for server, count in own.items()
+            if asker != server
+        )
+        for _, asker, server in pairs:
+            one, other = joined.set_of(("address", asker)), joined.set_of(("address", server))
+            if one == other:
+                continue
+            ways = [
+                sum(sure[a][s] for _, a in one_way if a in sure for _, s in toward)
+                / sum(sure[a].total() for _, a in one_way if a in sure)
+                for one_way, toward in ((one, other), (other, one))
+                if any(a in sure for _, a in one_way) and any(s in self.answering for _, s in toward)
+            ]
+            if ways and min(ways) >= _SHARE:
+                joined.join(("address", asker), ("address", server))
 
     def _votes(self) -> dict[str, Counter[str]]:
         """Count whose question alone was open when an address asked an authority the same."""
@@ -182,6 +206,11 @@ class _Joined:
         """Make two sets one."""
         first, second = sorted((self.add(one), self.add(other)))
         self._above[second] = first
+
+    def set_of(self, node: _Node) -> frozenset[_Node]:
+        """Return the set that a node is in."""
+        above = self.add(node)
+        return frozenset(n for n in self._above if self.add(n) == above)
 
     def groups(self) -> list[list[_Node]]:
         """Return the sets."""
