@@ -217,7 +217,8 @@ class Asker:
             UsageError: nothing of the name was captured; with captured names that are near.
         """
         from forensics.explanation.inquiry import Inquiry
-        from forensics.explanation.json import to_json
+        from forensics.explanation.json import rfc3339, to_json
+        from forensics.explanation.nearmiss import warnings
         from forensics.explanation.signing import Checker
         from forensics.explanation.walk import Walk
         from forensics.validation.policy import POLICIES
@@ -229,7 +230,7 @@ class Asker:
         conclusion = Inquiry(walk, at, servers).ask(name, kind)
         if conclusion.response is None and not self._store.is_named(name):
             raise UsageError(_never_asked(self._store, name))
-        return to_json(
+        told = to_json(
             conclusion,
             at,
             view=self._view,
@@ -237,6 +238,8 @@ class Asker:
             resolvers=self._resolvers,
             captures=self._captures,
         )
+        told["warnings"] = warnings(conclusion.judged.links, at, walk.captured.all_of, rfc3339)
+        return told
 
 
 def _in_force(supplied: Any, at: int) -> dict[tuple[str, int], list[bytes]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from forensics.limits import RESOLVER_VIEWS
+from forensics.limits import RESOLVER_RUNS, RESOLVER_VIEWS
 from forensics.vocabulary import STATUSES, Status
 
 
@@ -14,8 +14,8 @@ def add_views(report: dict[str, Any], view: Any, paths: dict[int, str]) -> None:
 
     A row is one resolver, zone and class of records: `first_bad` and `last_bad` of what it would
     have refused, the last good before and the first good after, how many RRsets stood how, by
-    which reasons, and `runs`, in order of time, with the key set held that decided. Nothing is
-    there where no resolver's upstream questions were captured.
+    which reasons, and the first of its `runs`, from the last good one on, with the key set held
+    that decided. Nothing is there where no resolver's upstream questions were captured.
 
     Args:
         report: the contents of report.json.
@@ -29,12 +29,7 @@ def add_views(report: dict[str, Any], view: Any, paths: dict[int, str]) -> None:
     rows = [row for row in rows if row["first_bad"] is not None]
     if not rows:
         return
-    left = RESOLVER_VIEWS
-    for row in rows:
-        row["runs_omitted"] = max(len(row["runs"]) - left, 0)
-        row["runs"] = row["runs"][:left]
-        left -= len(row["runs"])
-    report["resolver_views"] = rows
+    report["resolver_views"] = rows[:RESOLVER_VIEWS]
     for incident in report["incidents"]:
         own = [row["sentence"] for row in rows if row["zone"] == incident["zone"]]
         if own:
@@ -61,6 +56,8 @@ def _row(
     last = max(run.last.time for run in bad) if bad else None
     before = [run.last.time for run in good if first is not None and run.last.time < first]
     after = [run.first.time for run in good if last is not None and run.first.time > last]
+    begin = max(runs.index(bad[0]) - 1, 0) if bad else 0
+    told = runs[begin : begin + RESOLVER_RUNS]
     row: dict[str, Any] = {
         "resolver": resolver.name,
         "addresses": list(resolver.addresses),
@@ -72,7 +69,8 @@ def _row(
         "first_good": rfc3339(min(after)) if after else None,
         "counts": counts,
         "reasons": reasons,
-        "runs": [_run(run, paths) for run in runs],
+        "runs": [_run(run, paths) for run in told],
+        "runs_omitted": len(runs) - len(told),
     }
     row["sentence"] = _sentence(row, bad, rfc3339) if bad else ""
     return row

@@ -356,8 +356,11 @@ HELD_FETCHES: Final = 16
 """Key sets that one resolver fetched, the latest first, of which some may be in its cache at an
 instant: an honest one fetches a set anew when it has run out."""
 
-RESOLVER_VIEWS: Final = 2**12
-"""Runs of the resolver view that are told, the first ones: a zone that flaps gives a run a flip."""
+RESOLVER_VIEWS: Final = 1_024
+"""Rows of the resolver view (one a resolver, zone and class of records) that a report holds."""
+
+RESOLVER_RUNS: Final = 6
+"""Runs of one row that are told, from the last good one on: a zone that flaps gives one a flip."""
 
 CHAIN_DEPTH: Final = 32
 """Zones between a name and the root that a chain is followed through. 127 labels are possible;

@@ -54,6 +54,8 @@ def render_explained(told: _Row, *, colour: bool = False) -> str:
             )
         if len(link["servers"]) > 1 and _differ(link["servers"]):
             lines += _servers(link["servers"], _INDENT)
+    for warning in told["warnings"]:
+        lines += ["", *_wrapped(f"Near miss: {warning['sentence']}", "")]
     if len(told["servers"]) > 1:
         lines += ["", "By server:", *_servers(told["servers"], "  ")]
     return "\n".join(lines)

@@ -168,7 +168,8 @@ class _Sides:
                 sum(sure[a][s] for _, a in one_way if a in sure for _, s in toward)
                 / sum(sure[a].total() for _, a in one_way if a in sure)
                 for one_way, toward in ((one, other), (other, one))
-                if any(a in sure for _, a in one_way) and any(s in self.answering for _, s in toward)
+                if any(a in sure for _, a in one_way)
+                and any(s in self.answering for _, s in toward)
             ]
             if ways and min(ways) >= _SHARE:
                 joined.join(("address", asker), ("address", server))

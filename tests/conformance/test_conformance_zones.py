@@ -1,7 +1,8 @@
 """The signed zones of RFC 4035 appendix B and RFC 5155 appendix B: every signature, every response.
 
-Each RRset goes as a response through the evidence stage and through validation/checks, and dnspython
-validates the same; then whole responses are explained as a validating resolver would see them.
+Each RRset goes as a response through the evidence stage and through validation/checks, and
+dnspython validates the same; then whole responses are explained as a validating resolver would see
+them.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def test_each_signature_verifies_and_no_other_data_does(rfc: str, number: int) -
         assert verify_many(maker.to_wire(), [(bytes(changed), row["octets"])]) == [False]
 
 
-# -- whole responses --------------------------------------------------------------------------------
+# -- whole responses -----------------------------------------------------------------------------
 
 
 class Case(NamedTuple):

@@ -328,3 +328,49 @@ def test_a_zone_going_unsigned_rightly_is_insecure_afterwards(asked):
     ask = asked(world.run(400, 2))
     assert outcome(ask("www.alpha.de.", "A", 95)) == ("secure", "none")
     assert outcome(ask("www.alpha.de.", "A", 390)) == ("insecure", "none")
+
+
+# -- near misses ----------------------------------------------------------------------------------
+
+
+def kinds(told) -> set[str]:
+    return {one["kind"] for one in told["warnings"]}
+
+
+def test_a_sound_answer_warns_of_nothing(asked, sound):
+    ask = asked(sound)
+    assert kinds(ask("www.alpha.de.", "A", 390)) == set()
+    assert kinds(ask("www.beta.de.", "A", 390)) == set()
+
+
+def test_a_signature_that_ends_within_the_ttl_is_a_near_miss(asked):
+    ask = asked(breaking(lambda s: s.next(until=START + 340)))
+    told = ask("www.alpha.de.", "A", 295)
+    assert outcome(told) == ("secure", "none")
+    assert kinds(told) == {"signature-ends-within-ttl"}
+    assert kinds(ask("www.alpha.de.", "A", 145)) == set()
+
+
+def test_a_roll_faster_than_the_ttl_is_a_near_miss_as_long_as_caches_may_lack_the_key(asked):
+    world = healthy(13)
+    state = now(world)
+    ksk = state.keys[0]
+    new = key("hasty")
+    world.at(200, state.next(keys=(ksk, new), zsks=(new,), signed_at=START + 199 - DAY))
+    for when, zone, name, kind in (
+        (190, ".", ".", "DNSKEY"),
+        (191, ".", "www.alpha.de.", "A"),
+        (192, "de.", "de.", "DNSKEY"),
+        (193, "de.", "www.alpha.de.", "A"),
+        (195, ZONE, ZONE, "DNSKEY"),
+        (205, ZONE, ZONE, "DNSKEY"),
+        (210, ZONE, "www.alpha.de.", "A"),
+    ):
+        world.ask(when, world.resolvers[0], zone, name, kind)
+    world.packets.sort(key=lambda p: p.time)
+    ask = asked(world)
+    told = ask("www.alpha.de.", "A", 212)
+    assert outcome(told) == ("secure", "none")
+    assert kinds(told) == {"keys-out-of-step"}
+    # The set of 195 s has run out of every cache 60 s later.
+    assert kinds(ask("www.alpha.de.", "A", 256)) == set()
