@@ -49,9 +49,9 @@ def _row(
     counts = dict.fromkeys(STATUSES, 0)
     reasons: dict[str, int] = {}
     for run in runs:
-        counts[STATUSES[run.status]] += run.count
+        counts[STATUSES[run.status]] += run.rrsets
     for run in bad:
-        reasons[run.reason] = reasons.get(run.reason, 0) + run.count
+        reasons[run.reason] = reasons.get(run.reason, 0) + run.rrsets
     first = bad[0].first.time if bad else None
     last = max(run.last.time for run in bad) if bad else None
     before = [run.last.time for run in good if first is not None and run.last.time < first]
@@ -84,7 +84,7 @@ def _run(run: Any, paths: dict[int, str]) -> dict[str, Any]:
         "reason": run.reason,
         "from": rfc3339(run.first.time),
         "to": rfc3339(run.last.time),
-        "count": run.count,
+        "count": run.rrsets,
         "capture": paths.get(run.first.capture),
         "frame": run.first.frame,
         "held": None,

@@ -36,6 +36,7 @@ TOP = {
     "hearing",
     "judging",
     "instants",
+    "heldviews",
     "extract",
     "options",
     "output",

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.knowledge import SightingPairs, ZoneKeys
+from forensics.knowledge import SightingPairs, ZoneKeys, ancestors
 from forensics.validation.chain import Chain, Link
 from forensics.validation.checks import Checked, encode, key_ids
 from forensics.validation.intervals import Spans
@@ -228,9 +228,19 @@ class Bench:
             seen = np.unique(np.concatenate([self._first[low:high], self._last[low:high]]))
             steps = publication.steps(place, seen.tolist())
             self._steps[number, place] = join(
-                (start, _adjusted(state, this)) for start, state in steps
+                (start, _adjusted(state, this, self._blamed(this))) for start, state in steps
             )
         return self._steps[number, place]
+
+    def _blamed(self, this: SignatureClass) -> str:
+        """Return the zone that a broken record is told of.
+
+        Who signs in the name of something that is no zone is the zone above it.
+        """
+        name = self.checked.groups[this.group].zone
+        if this.problem != "signer-invalid" or name in self.zones:
+            return name
+        return next((above for above in ancestors(name) if above in self.zones), name)
 
     def spans(self) -> Spans:
         """Lay out which steps hold for which signature at which place, from when to when."""
@@ -312,12 +322,12 @@ def _with_warning(state: State, link: Link) -> State:
     return found
 
 
-def _adjusted(state: State, this: SignatureClass) -> State:
+def _adjusted(state: State, this: SignatureClass, zone: str) -> State:
     """Put in what is wrong with the record itself, and what a limit left open."""
     if this.is_cut and not this.verified and state.status in {Status.BOGUS, Status.INDETERMINATE}:
         return State(Status.INDETERMINATE, "limit-reached", False, state.zone)
     if this.problem and state.reason in {"none", "dnskey-not-captured"}:
-        return State(Status.BOGUS, this.problem, False, state.zone)
+        return State(Status.BOGUS, this.problem, False, zone)
     return state
 
 

@@ -65,7 +65,7 @@ class Run(NamedTuple):
         resolver, zone, records: whose, and the class of records (vocabulary.RECORD_CLASSES).
         status, reason: how they stood.
         first, last: the first and the last of them.
-        count: how many.
+        rrsets: how many.
         by: the key set that decided.
         tags: key tags of that set.
     """
@@ -77,7 +77,7 @@ class Run(NamedTuple):
     reason: str
     first: Received
     last: Received
-    count: int
+    rrsets: int
     by: Fetch | None
     tags: tuple[int, ...]
 
@@ -333,9 +333,9 @@ def _runs(
 ) -> Iterator[Run]:
     """Join what stood alike in a row."""
     strata: dict[tuple[int, str, str], list[Held]] = {}
-    for one in told:
-        got = one.received
-        strata.setdefault((got.resolver, got.zone, _class(got.type)), []).append(one)
+    for held_one in told:
+        got = held_one.received
+        strata.setdefault((got.resolver, got.zone, _class(got.type)), []).append(held_one)
     for (resolver, zone, records), own in sorted(strata.items()):
         current: list[Held] = []
         for one in [*own, None]:
