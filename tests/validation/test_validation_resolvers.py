@@ -57,7 +57,7 @@ UNPROVEN = {
     "cname-tag": "a tag that no key has: the key set was seen once, and not in the same burst",
     "denials-tag": "the same, of NSEC3 records",
     "denials-algorithm": "an algorithm that nobody knows: such a signature is not judged",
-    "denial-all-types-signed": "rightly signed, and every type denied: told only where it is served",
+    "denial-all-types-signed": "rightly signed, every type denied: told only where it is served",
 }
 """Zones of which the resolver refused something that the analyzer leaves open: never accused."""
 
