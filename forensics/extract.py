@@ -52,7 +52,7 @@ def write_evidence(
     for _, frames in chosen:
         for path, frame in frames:
             wanted[path].add(frame)
-    packets = dict(_read(wanted, report, told, _change(report, tables, key)))
+    packets = list(_read(wanted, report, told, _change(report, tables, key)))
     for incident, frames in chosen:
         content = _file(report, incident, frames, packets, _private(report, key))
         if content:
@@ -101,7 +101,7 @@ def extract(
 
         key = read_key(named)
     change = _change(report, folder / "tables", key)
-    packets = dict(_read(wanted, report, told, change, moved))
+    packets = list(_read(wanted, report, told, change, moved))
     content = _file(report, chosen[0], frames, packets, None)
     if not content:
         why = "; ".join(f"{path}: {reason}" for path, reason in sorted(told.unread.items()))
@@ -169,7 +169,7 @@ def _file(
     report: dict[str, Any],
     incident: dict[str, Any],
     frames: Frames,
-    packets: dict[tuple[str, int], Any],
+    packets: list[tuple[tuple[str, int], Any]],
     names: Any,
 ) -> bytes:
     """Join the packets of an incident to one file, in order of time; empty: there are none."""
@@ -178,12 +178,16 @@ def _file(
     several = len(report["captures"]) > 1
     # A report on disk has its pseudonyms already, one in the making not yet.
     said = names.text if names else str
-    rows = [
-        (packet.time, key, Packet(packet.time, packet.link, packet.octets, packet.wire, comment))
-        for key, packet in packets.items()
-        if (whole := _whole(key, packet)) in frames
-        for comment in [said(_comment(key, packet, frames[whole], several=several))]
-    ]
+    rows = []
+    for (path, frame), packet in packets:
+        what = frames.get((path, frame))
+        parts = [part for part in packet.part_of if (path, part) in frames]
+        if what is None and not parts:
+            continue
+        source = f"frame {frame} of {path}" if several else f"frame {frame}"
+        comment = said(_comment(packet, what, parts, source))
+        made = Packet(packet.time, packet.link, packet.octets, packet.wire, comment)
+        rows.append((packet.time, (path, frame), made))
     if not rows:
         return b""
     rows.sort(key=lambda row: row[:2])
@@ -192,17 +196,11 @@ def _file(
     return render_pcapng([packet for *_, packet in rows], head, f"{tool['name']} {tool['version']}")
 
 
-def _whole(key: tuple[str, int], packet: Any) -> tuple[str, int]:
-    """The frame that a packet is there for."""
-    path, frame = key
-    return path, frame if packet.part_of is None else packet.part_of
-
-
-def _comment(key: tuple[str, int], packet: Any, what: str, *, several: bool) -> str:
-    path, frame = key
-    source = f"frame {frame} of {path}" if several else f"frame {frame}"
-    if packet.part_of is not None:
-        return f"A piece of the message of frame {packet.part_of} ({source})."
+def _comment(packet: Any, what: str | None, parts: list[int], source: str) -> str:
+    """Say what a packet shows, or of which messages it is a piece."""
+    if what is None:
+        numbers = " and ".join(map(str, parts))
+        return f"A piece of the message of frame {numbers} ({source})."
     made = (
         " IP and UDP headers are made around the message, which had no packet of its own."
         if packet.is_made

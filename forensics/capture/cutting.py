@@ -9,13 +9,14 @@ DNS over TLS becomes 53 there, for what is decrypted is plain DNS.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.capture.pieces import Pieces, Wanted
+from forensics.capture.pieces import Piece, Pieces, Wanted
+from forensics.capture.wrapping import wrapped
 from forensics.limits import STREAM_TIMEOUT
 from forensics.vocabulary import Transport
 from forensics.wire.blocks import MessageBlock
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 LINK_RAW: Final = 101
 """LINKTYPE_RAW: a packet begins with its IP header."""
 
-_MAPPED: Final = bytes(10) + b"\xff\xff"
-_HOPS: Final = 64
-_UDP: Final = 17
 _MOST: Final = 65_535 - 48
 """Octets of a message that fit into one IP packet with its headers."""
 
@@ -45,7 +43,7 @@ class CutPacket:
         octets: as captured.
         wire: octets that the packet had on the wire.
         is_made: headers were made around a message that had no packet of its own.
-        part_of: the wanted frame whose message it helps to make up; None: it is wanted itself.
+        part_of: the other wanted frames whose messages it helps to make up.
     """
 
     frame: int
@@ -54,7 +52,7 @@ class CutPacket:
     octets: bytes
     wire: int
     is_made: bool = False
-    part_of: int | None = None
+    part_of: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -104,7 +102,9 @@ def cut(
 ) -> list[CutPacket]:
     """Read the packets of some frames of a capture, in order of their numbers.
 
-    With a frame come the other packets of which its message was put together.
+    With a frame come the other packets of which its messages were put together. A frame of which
+    messages cannot be read from packets (they were encrypted, or were no packets) gets a packet
+    made for each of those, all with its number.
 
     Args:
         path: the capture; standard input cannot be read a second time.
@@ -120,28 +120,83 @@ def cut(
     from forensics.capture.readers import open_capture
 
     wanted = frozenset(frames)
-    scattered: dict[int, Wanted] = {}
     capture = open_capture(path, 0, ports, secrets=secrets)
     watch = Watch(wanted)
     capture.facts.watch = watch
-    found: dict[int, CutPacket] = {}
+    recorded: dict[int, CutPacket] = {} if change else watch.kept
+    found: dict[int, _Found] = {}
     last = max(wanted, default=0)
     try:
         for block in capture.blocks():
             for row in _rows(block, wanted):
-                made = _as_recorded(block, row, watch, change)
-                if made is not None and made.is_made and made.frame in watch.kept:
-                    scattered.setdefault(made.frame, _wanted(block, row))
-                if made is not None:
-                    found.setdefault(made.frame, made)
+                frame = int(block.frame[row])
+                _note(_wanted(block, row), recorded, found.setdefault(frame, _Found()), change)
             if len(block) and int(block.frame.min()) > last:
                 break
     finally:
         capture.close()
-    kept = {**({} if change else watch.kept), **found}
-    if scattered and change is None:
-        kept |= _put_together(path, ports, scattered, watch, kept)
-    return [kept[frame] for frame in sorted(kept)]
+    scattered = {frame: one.scattered for frame, one in found.items() if one.scattered}
+    pieces = _pieces(path, ports, scattered) if scattered else None
+    return _chosen(recorded, found, pieces)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is known of the messages of a wanted frame.
+
+    Attributes:
+        made: the packets made around its messages that its own packet does not hold, by message.
+        scattered: those of them that other packets may hold parts of.
+        is_whole: its own packet holds some message.
+    """
+
+    made: dict[Wanted, CutPacket] = field(default_factory=dict)
+    scattered: list[Wanted] = field(default_factory=list)
+    is_whole: bool = False
+
+
+def _note(
+    one: Wanted, recorded: Mapping[int, CutPacket], found: _Found, change: Change | None
+) -> None:
+    """Find out whether a message stands in the packet of its frame; if not, make one around it."""
+    own = recorded.get(one.frame)
+    if own is not None:
+        if one.as_sent() in own.octets:
+            found.is_whole = True
+            return
+        found.scattered.append(one)
+    made = _made(one, change)
+    if made is not None:
+        found.made[one] = made
+
+
+def _chosen(
+    recorded: Mapping[int, CutPacket], found: Mapping[int, _Found], pieces: Pieces | None
+) -> list[CutPacket]:
+    """Decide between recorded packets and made ones, and add the pieces of messages.
+
+    A recorded packet is left out only where every message of its frame had to be made.
+    """
+    packets = {frame: [one] for frame, one in recorded.items()}
+    parts: dict[int, tuple[Piece, set[int]]] = {}
+    for frame, one in sorted(found.items()):
+        lost = one.made
+        if one.scattered and pieces is not None:
+            held, gone = pieces.of(frame)
+            lost = {message: one.made[message] for message in gone if message in one.made}
+            for piece in held:
+                if piece.frame != frame:
+                    parts.setdefault(piece.frame, (piece, set()))[1].add(frame)
+            if lost and not held and not one.is_whole:
+                packets.pop(frame, None)
+        packets.setdefault(frame, []).extend(lost.values())
+    for frame, (piece, helped) in parts.items():
+        packet = CutPacket(frame, piece.time, piece.link, piece.octets, piece.wire)
+        here = packets.setdefault(frame, [])
+        if here and not here[0].is_made:
+            packet = here.pop(0)
+        here.insert(0, replace(packet, part_of=tuple(sorted(helped))))
+    return [one for frame in sorted(packets) for one in packets[frame]]
 
 
 def _wanted(block: MessageBlock, row: int) -> Wanted:
@@ -160,13 +215,7 @@ def _wanted(block: MessageBlock, row: int) -> Wanted:
     )
 
 
-def _put_together(
-    path: str,
-    ports: frozenset[int],
-    scattered: Mapping[int, Wanted],
-    watch: Watch,
-    kept: Mapping[int, CutPacket],
-) -> dict[int, CutPacket]:
+def _pieces(path: str, ports: frozenset[int], scattered: Mapping[int, list[Wanted]]) -> Pieces:
     """Read the capture again for the packets of messages that came in several."""
     from forensics.capture.readers import open_capture
 
@@ -174,23 +223,13 @@ def _put_together(
     capture = open_capture(path, 0, ports)
     capture.facts.watch = Watch(frozenset(), pieces=pieces)
     try:
-        latest = max(one.time for one in scattered.values()) + STREAM_TIMEOUT
+        latest = max(one.time for many in scattered.values() for one in many) + STREAM_TIMEOUT
         for block in capture.blocks():
             if int(block.time.min()) > latest:
                 break
     finally:
         capture.close()
-    found: dict[int, CutPacket] = {}
-    for frame in sorted(scattered):
-        parts = pieces.of(frame)
-        for part in parts:
-            if part.frame == frame:
-                found[frame] = watch.kept[frame]
-            elif part.frame not in kept and part.frame not in found:
-                found[part.frame] = CutPacket(
-                    part.frame, part.time, part.link, part.octets, part.wire, part_of=frame
-                )
-    return found
+    return pieces
 
 
 def _rows(block: MessageBlock, wanted: frozenset[int]) -> list[int]:
@@ -199,50 +238,18 @@ def _rows(block: MessageBlock, wanted: frozenset[int]) -> list[int]:
     return rows
 
 
-def _as_recorded(
-    block: MessageBlock, row: int, watch: Watch, change: Change | None
-) -> CutPacket | None:
-    """The packet of a message: its own if that holds it, else one made around it."""
-    start, size = int(block.start[row]), int(block.captured[row])
-    message: bytes | None = block.octets[start : start + size].tobytes()
-    source: bytes | None = block.source[row].tobytes()
-    destination: bytes | None = block.destination[row].tobytes()
-    frame = int(block.frame[row])
-    own = watch.kept.get(frame)
+def _made(one: Wanted, change: Change | None) -> CutPacket | None:
+    """Make a packet around a message; None: it may not be written, or fits into none."""
+    message: bytes | None = one.octets
+    source: bytes | None = one.source
+    destination: bytes | None = one.destination
     if change is not None:
-        own = None
-        message = change(b"", message or b"")
-        source, destination = change(source or b"", b""), change(destination or b"", b"")
-    if own is not None and message is not None and message in own.octets:
-        return own
-    if message is None or source is None or destination is None or size > _MOST:
-        return own
-    ports = int(block.source_port[row]), int(block.destination_port[row])
-    if block.transport[row] == Transport.DOT:
-        ports = tuple(53 if port == 853 else port for port in ports)  # type: ignore[assignment]
-    octets = _packet(source, destination, *ports, message)
-    return CutPacket(frame, int(block.time[row]), LINK_RAW, octets, len(octets), is_made=True)
-
-
-def _packet(source: bytes, destination: bytes, from_port: int, to_port: int, body: bytes) -> bytes:
-    """Put UDP and IP headers around a message (RFC 768, RFC 791, RFC 8200)."""
-    length = 8 + len(body)
-    is_4 = source.startswith(_MAPPED) and destination.startswith(_MAPPED)
-    if is_4:
-        source, destination = source[12:], destination[12:]
-    ports = from_port.to_bytes(2, "big") + to_port.to_bytes(2, "big") + length.to_bytes(2, "big")
-    pseudo = source + destination + length.to_bytes(4, "big") + _UDP.to_bytes(4, "big")
-    check = _checksum(pseudo + ports + bytes(2) + body) or 0xFFFF
-    datagram = ports + check.to_bytes(2, "big") + body
-    if not is_4:
-        head = b"\x60\0\0\0" + length.to_bytes(2, "big") + bytes([_UDP, _HOPS])
-        return head + source + destination + datagram
-    head = b"\x45\0" + (20 + length).to_bytes(2, "big") + bytes(4) + bytes([_HOPS, _UDP])
-    check = _checksum(head + bytes(2) + source + destination)
-    return head + check.to_bytes(2, "big") + source + destination + datagram
-
-
-def _checksum(octets: bytes) -> int:
-    """The Internet checksum (RFC 1071)."""
-    total = int.from_bytes(octets + bytes(len(octets) % 2), "big") % 0xFFFF
-    return 0xFFFF - total if any(octets) else 0xFFFF
+        message = change(b"", one.octets)
+        source, destination = change(one.source, b""), change(one.destination, b"")
+    if message is None or source is None or destination is None or len(message) > _MOST:
+        return None
+    ports = [one.source_port, one.destination_port]
+    if one.transport == Transport.DOT:
+        ports = [53 if port == 853 else port for port in ports]
+    octets = wrapped(source, destination, ports[0], ports[1], message)
+    return CutPacket(one.frame, one.time, LINK_RAW, octets, len(octets), is_made=True)

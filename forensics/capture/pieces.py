@@ -55,6 +55,11 @@ class Wanted(NamedTuple):
     octets: bytes
     length: int
 
+    def as_sent(self) -> bytes:
+        """Its octets, behind their number over TCP (RFC 1035 4.2.2)."""
+        is_framed = self.transport == Transport.TCP
+        return self.length.to_bytes(2, "big") + self.octets if is_framed else self.octets
+
 
 class Piece(NamedTuple):
     """A fragment or segment: its packet, and where the IP header stands in it."""
@@ -72,17 +77,18 @@ class Pieces:
     """Keeps the fragments and segments between the endpoints of wanted messages.
 
     Attributes:
-        wanted: the messages, by frame.
+        wanted: the messages by the frame with which they were whole; those of one frame are of one
+            datagram or one way of a stream.
         kept: of each frame, those that came near it in time, at most `limits.MESSAGE_PIECES`.
     """
 
-    wanted: Mapping[int, Wanted]
+    wanted: Mapping[int, list[Wanted]]
     kept: dict[int, list[Piece]] = field(default_factory=dict)
     _by_ends: dict[bytes, list[Wanted]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Sort the messages by their addresses, as they stand in an IP header."""
-        for one in self.wanted.values():
+        for one, *_ in self.wanted.values():
             ends = one.source + one.destination
             if one.source.startswith(_MAPPED) and one.destination.startswith(_MAPPED):
                 ends = one.source[12:] + one.destination[12:]
@@ -119,17 +125,19 @@ class Pieces:
                     if len(held) > limits.MESSAGE_PIECES and piece.frame <= one.frame:
                         del held[0]
 
-    def of(self, frame: int) -> list[Piece]:
-        """The pieces of one message, in capture order; empty: they do not make it up."""
-        one = self.wanted[frame]
+    def of(self, frame: int) -> tuple[list[Piece], list[Wanted]]:
+        """The pieces of a frame's messages, in capture order; the messages they do not make up."""
+        messages = self.wanted[frame]
         held = self.kept.get(frame, [])
         last = next((piece for piece in held if piece.frame == frame), None)
         if last is None:
-            return []
+            return [], messages
         key = _datagram(last)
         if key is not None:
-            return [piece for piece in held if _datagram(piece) == key]
-        return _segments(one, held) if one.transport == Transport.TCP else []
+            return [piece for piece in held if _datagram(piece) == key], []
+        if messages[0].transport != Transport.TCP:
+            return [], messages
+        return _segments(messages, held)
 
 
 def _datagram(piece: Piece) -> tuple[bytes, int] | None:
@@ -178,15 +186,19 @@ def _segment(piece: Piece, one: Wanted) -> _Segment | None:
     return _Segment(piece, (number + (flags >> 1 & 1)) & _MASK, flags, data)
 
 
-def _segments(one: Wanted, held: Iterable[Piece]) -> list[Piece]:
-    """The segments with octets of the message, and the SYN if the stream begins with it."""
+def _segments(messages: list[Wanted], held: Iterable[Piece]) -> tuple[list[Piece], list[Wanted]]:
+    """The segments with octets of the messages, and the SYN if the stream begins with one.
+
+    Return them, and the messages that they do not hold.
+    """
+    frame = messages[0].frame
     found = [
         segment
         for piece in held
-        if piece.frame <= one.frame and (segment := _segment(piece, one)) is not None
+        if piece.frame <= frame and (segment := _segment(piece, messages[0])) is not None
     ]
-    if not found or found[-1].piece.frame != one.frame:
-        return []
+    if not found or found[-1].piece.frame != frame:
+        return [], messages
     base = found[-1].number
     stream, known = bytearray(2 * _REACH), bytearray(2 * _REACH)
     places = []
@@ -197,22 +209,34 @@ def _segments(one: Wanted, held: Iterable[Piece]) -> list[Piece]:
             # Of octets that came twice the first ones count, as for the reader.
             if 0 <= at < len(stream) and not known[at]:
                 stream[at], known[at] = octet, 1
-    framed = one.length.to_bytes(2, "big") + one.octets
-    begin = stream.find(framed)
-    end = begin + len(framed)
-    while begin >= 0 and not (known[begin:end].count(1) == len(framed) and end > _REACH):
-        begin = stream.find(framed, begin + 1)
+    chosen: set[int] = set()
+    gone = []
+    for one in messages:
+        framed = one.as_sent()
+        begin = _find(framed, stream, known)
+        if begin < 0:
+            gone.append(one)
+            continue
         end = begin + len(framed)
-    if begin < 0:
-        return []
-    chosen = [
-        at
-        for at, (segment, place) in enumerate(zip(found, places, strict=True))
-        if (place < end and place + len(segment.data) > begin)
-        or (segment.flags & _SYN and place == begin)
-    ]
-    if places[chosen[0]] > min(places[at] for at in chosen):
-        # A stream begins with what is seen of it first: where that is not the message's first
-        # segment, all that came before has to come along.
-        chosen = list(range(len(found)))
-    return [found[at].piece for at in chosen]
+        chosen.update(
+            at
+            for at, (segment, place) in enumerate(zip(found, places, strict=True))
+            if (place < end and place + len(segment.data) > begin)
+            or (segment.flags & _SYN and place == begin)
+        )
+    if chosen and places[min(chosen)] > min(places[at] for at in chosen):
+        # A stream begins with what is seen of it first: where that is not the first segment of
+        # all, what came before has to come along.
+        chosen = set(range(len(found)))
+    return [found[at].piece for at in sorted(chosen)], gone
+
+
+def _find(framed: bytes, stream: bytearray, known: bytearray) -> int:
+    """Where a message stands in a stream that ends not before the last segment; -1: nowhere."""
+    begin = stream.find(framed)
+    while begin >= 0:
+        end = begin + len(framed)
+        if end > _REACH and known[begin:end].count(1) == len(framed):
+            return begin
+        begin = stream.find(framed, begin + 1)
+    return -1

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 
-from forensics.capture.cutting import _packet, cut
+from forensics.capture.cutting import cut
+from forensics.capture.wrapping import wrapped
 
 MAPPED = bytes(10) + b"\xff\xff"
 
@@ -22,7 +23,7 @@ MAPPED = bytes(10) + b"\xff\xff"
     st.binary(min_size=12, max_size=300),
 )
 def test_a_made_ipv4_packet_is_what_scapy_makes(source, destination, sport, dport, body) -> None:
-    made = _packet(MAPPED + source, MAPPED + destination, sport, dport, body)
+    made = wrapped(MAPPED + source, MAPPED + destination, sport, dport, body)
     dotted = [".".join(map(str, address)) for address in (source, destination)]
     want = IP(src=dotted[0], dst=dotted[1], id=0, ttl=64) / UDP(sport=sport, dport=dport) / body
     assert made == bytes(want)
@@ -36,7 +37,7 @@ def test_a_made_ipv4_packet_is_what_scapy_makes(source, destination, sport, dpor
 def test_a_made_ipv6_packet_is_what_scapy_makes(source, destination, body) -> None:
     import ipaddress
 
-    made = _packet(source, destination, 53, 4096, body)
+    made = wrapped(source, destination, 53, 4096, body)
     names = [str(ipaddress.IPv6Address(address)) for address in (source, destination)]
     want = IPv6(src=names[0], dst=names[1], hlim=64) / UDP(sport=53, dport=4096) / body
     assert made == bytes(want)

@@ -60,7 +60,7 @@ def test_all_fragments_of_a_message(tmp_path, packets):
     found, facts, (same,) = again(tmp_path, path, row.frame)
     assert len(found) == len(packets)
     assert not any(one.is_made for one in found)
-    assert {one.part_of for one in found if one.frame != row.frame} == {row.frame}
+    assert {one.part_of for one in found if one.frame != row.frame} == {(row.frame,)}
     assert (told(same), losses(facts)) == (told(row), {})
 
 
@@ -109,9 +109,64 @@ def test_any_segmentation_reads_the_same_again(tmp_path, seed, size, late):
     packets.insert(at, packets[at])
     path, rows = recorded(tmp_path, packets)
     assert len(rows) == 4
-    # A packet that makes several messages whole is cut out for the first of them alone.
-    whole = [row for at, row in enumerate(rows) if row.frame not in {r.frame for r in rows[:at]}]
-    row = chance.choice(whole)
+    row = chance.choice(rows)
     found, _, same = again(tmp_path, path, row.frame)
     assert not any(one.is_made for one in found)
-    assert told(row) in [told(one) for one in same]
+    wanted = [told(one) for one in rows if one.frame == row.frame]
+    assert [told(one) for one in same if one.octets in {one.octets for one in wanted}] == wanted
+
+
+def test_a_segment_that_makes_several_messages_whole_brings_the_pieces_of_all(tmp_path):
+    way = Way(server=True)
+    messages = [response(f"n{i}.example.", i, 30) for i in range(5)]
+    first, second, third, fourth = way.cut(framed(*messages), [900, 700, 400, 1 << 16])
+    path, rows = recorded(tmp_path, [way.packet(999), first, third, fourth, second])
+    assert [row.frame for row in rows] == [2, 5, 5, 5, 4]
+    found, _, same = again(tmp_path, path, 5)
+    assert [(one.frame, one.part_of) for one in found] == [
+        (2, (5,)),
+        (3, (5,)),
+        (4, (5,)),
+        (5, ()),
+    ]
+    assert [told(one) for one in same][-4:] == [told(row) for row in rows[1:]]
+
+
+def test_messages_of_two_frames_share_a_piece(tmp_path):
+    way = Way(server=True)
+    messages = [response(f"n{i}.example.", i, 30) for i in range(2)]
+    size = len(framed(messages[0]))
+    cuts = way.cut(framed(*messages), [size - 100, 200, 1 << 16])
+    path, rows = recorded(tmp_path, cuts)
+    assert [row.frame for row in rows] == [2, 3]
+    found = cut(str(path), {2, 3})
+    # Frame 2 is wanted for itself, and holds the beginning of the message of frame 3.
+    assert [(one.frame, one.part_of) for one in found] == [(1, (2,)), (2, (3,)), (3, ())]
+
+
+def test_a_message_without_its_length_in_the_packet_is_not_whole_there(tmp_path):
+    way = Way(server=True)
+    path, (row,) = recorded(tmp_path, [way.syn(), *way.cut(framed(BIG), [2, 1 << 16])])
+    found, facts, (same,) = again(tmp_path, path, row.frame)
+    assert [one.frame for one in found] == [1, 2, 3]
+    assert (told(same), losses(facts)) == (told(row), {})
+
+
+def test_every_message_of_a_frame_gets_a_packet_where_packets_are_made(tmp_path):
+    way = Way(server=True)
+    messages = [response(f"n{i}.example.", i, 3) for i in range(3)]
+    path, rows = recorded(tmp_path, [way.syn(), way.send(framed(*messages))])
+    assert {row.frame for row in rows} == {2}
+    found = cut(str(path), {2}, change=lambda address, message: address or message)
+    assert [(one.frame, one.is_made, one.octets[28:]) for one in found] == [
+        (2, True, message) for message in messages
+    ]
+
+
+def test_a_message_larger_than_a_packet_brings_its_segments(tmp_path):
+    way = Way(server=True)
+    large = response(count=250) + bytes(65_535 - len(response(count=250)))
+    path, (row,) = recorded(tmp_path, [way.syn(), *way.cut(framed(large), [30_000])])
+    found, _, (same,) = again(tmp_path, path, row.frame)
+    assert [one.frame for one in found] == [1, 2, 3, 4]
+    assert told(same) == told(row)
