@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 tshark_packets=options.tshark_packets,
                 ten_times=options.ten_times,
                 mix=options.mix,
+                zstd=options.zstd,
                 json=options.json,
             )
         )
@@ -92,7 +93,9 @@ def build_parser() -> argparse.ArgumentParser:
         parents=[shared, mixed],
         help="make the synthetic capture and its trust anchor, if they are not there yet",
     )
-    dnstap = commands.add_parser("dnstap", help="time the reading of dnstap, plain and as zstd")
+    dnstap = commands.add_parser(
+        "dnstap", help="time the reading of dnstap, plain and as zstd, beside dnstap-read"
+    )
     dnstap.add_argument("--messages", type=positive, default=5_000_000, help="default: %(default)s")
     dnstap.add_argument("--runs", type=positive, default=RUNS, help="default: %(default)s")
     dnstap.add_argument("--work", type=Path, default=default_work(), help="default: %(default)s")
@@ -161,6 +164,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--ten-times",
         action="store_true",
         help="measure our peak memory on ten times as many packets too, through a pipe",
+    )
+    measure.add_argument(
+        "--zstd",
+        action="store_true",
+        help="also read the capture as zstd, beside `zstd -dc | cat` and the plain capture",
     )
     measure.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     return parser

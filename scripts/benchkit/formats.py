@@ -1,13 +1,15 @@
-"""Time the reading of dnstap, and of zstd beside the tool that only decompresses it."""
+"""Time the reading of dnstap beside other readers of it, and of zstd beside zstd itself."""
 
 import shlex
 import shutil
 import struct
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchkit import squeezed
 from benchkit.measure import Usage, run, typical
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +20,16 @@ READ = (
     "print(sum(len(b) for b in open_capture(sys.argv[1], 0).blocks()))"
 )
 FEW = 10
+OURS = ("read", "ingest")
+A_CORE = 500_000
+"""Messages a second and core that reading is to reach."""
+TIMES = 10
+"""How many times as fast as the others."""
+OTHERS = (
+    ("dnstap-read", ("dnstap-read",)),
+    ("golang-dnstap", ("dnstap", "-q", "-r")),
+)
+"""Programs that print a line a message: BIND's, and the one written in Go."""
 
 
 @dataclass(frozen=True)
@@ -37,40 +49,73 @@ def bench(options: Options) -> None:
         plain, few = work / "long.dnstap", work / "few.dnstap"
         messages = make(plain, options.messages)
         make(few, FEW)
-        squeezed = work / "long.dnstap.zst"
-        run(["zstd", "-q", "-f", str(plain), "-o", str(squeezed)], work / "out", work / "errors")
-        size = plain.stat().st_size
-        print(f"{messages:,} messages, {size:,} octets, {squeezed.stat().st_size:,} as zstd")
-        for name, command in (
-            ("read", f"{sys.executable} -c {shlex.quote(READ)} {{capture}}"),
-            (
-                "ingest",
-                f"{sys.executable} -m forensics.cli ingest -q --dataset {work}/set {{capture}}",
-            ),
-        ):
-            start = timed(command, few, work, options.runs)
-            whole = timed(command, plain, work, options.runs)
-            wall, cpu = whole.wall - start.wall, whole.cpu - start.cpu
-            print(
-                f"{name}: {wall:.2f} s, {messages / wall:,.0f} messages/s, "
-                f"{messages / cpu:,.0f} per core; peak {whole.peak / 2**20:,.0f} MiB"
+        print(f"{messages:,} messages, {plain.stat().st_size:,} octets")
+        program = f"{sys.executable} -m forensics.cli ingest -q --dataset {work}/set"
+        ways = {
+            "read": f"{sys.executable} -c {shlex.quote(READ)} {{capture}}",
+            "ingest": f"{program} {{capture}}",
+        }
+        for name, program in OTHERS:
+            if shutil.which(program[0]):
+                ways[name] = f"sh -c '{shlex.join(program)} {{capture}} > /dev/null'"
+        rates = in_turn(ways, plain, few, messages, work, options.runs)
+        for name, rate in rates.items():
+            print(rate.line(name))
+        for name in rates.keys() - set(OURS):
+            read, ingest = (rates[our].wall_rate / rates[name].wall_rate for our in OURS)
+            print(f"against {name}: read {read:.1f}x, ingest {ingest:.1f}x (target: {TIMES}x)")
+        if len(rates) == len(OURS):
+            print(f"none of {', '.join(name for name, _ in OTHERS)} is installed")
+        verdict = "reached" if rates["read"].core_rate >= A_CORE else "missed"
+        print(f"target: {A_CORE:,} messages/s per core: {verdict}")
+        for name in OURS:
+            found = squeezed.compare(
+                lambda form, way=ways[name]: once(way, form, work), plain, work, options.runs
             )
-            if shutil.which("zstd") is None:
-                continue
-            with_zstd = timed(command, squeezed, work, options.runs)
-            pipe = timed("sh -c 'zstd -dc {capture} | cat'", squeezed, work, options.runs)
-            bound = pipe.wall + whole.wall
-            print(
-                f"{name} of zstd: {with_zstd.wall:.2f} s; zstd -dc | cat {pipe.wall:.2f} s and "
-                f"plain {whole.wall:.2f} s: {with_zstd.wall / bound:.2f} of their sum"
-            )
+            if found:
+                squeezed.say(name, found)
 
 
-def timed(command: str, capture: Path, work: Path, runs: int) -> Usage:
-    """Run a command on a capture, once to warm up, and give the typical cost."""
+@dataclass(frozen=True)
+class Rate:
+    """What a program makes of a file, start-up subtracted: messages a second, peak in octets."""
+
+    seconds: float
+    wall_rate: float
+    core_rate: float
+    peak: int
+
+    def line(self, name: str) -> str:
+        """As it is printed."""
+        return (
+            f"{name}: {self.seconds:.2f} s, {self.wall_rate:,.0f} messages/s, "
+            f"{self.core_rate:,.0f} per core; peak {self.peak / 2**20:,.0f} MiB"
+        )
+
+
+def in_turn(
+    ways: Mapping[str, str], plain: Path, few: Path, messages: int, work: Path, runs: int
+) -> dict[str, Rate]:
+    """Run all programs in turn (A B C A B C), each on few messages and on all."""
+    costs: dict[str, tuple[list[Usage], list[Usage]]] = {name: ([], []) for name in ways}
+    for turn in range(runs + 1):
+        for name, way in ways.items():
+            start, whole = once(way, few, work), once(way, plain, work)
+            if turn:  # the first turn warms up
+                costs[name][0].append(start)
+                costs[name][1].append(whole)
+    rates = {}
+    for name, (starts, wholes) in costs.items():
+        start, whole = typical(starts), typical(wholes)
+        wall, cpu = max(whole.wall - start.wall, 1e-9), max(whole.cpu - start.cpu, 1e-9)
+        rates[name] = Rate(wall, messages / wall, messages / cpu, whole.peak)
+    return rates
+
+
+def once(command: str, capture: Path, work: Path) -> Usage:
+    """Run a command on a capture."""
     words = [word.format(capture=capture) for word in shlex.split(command)]
-    usages = [run(words, work / "out", work / "errors") for _ in range(runs + 1)]
-    return typical(usages[1:])
+    return run(words, work / "out", work / "errors")
 
 
 def make(path: Path, messages: int) -> int:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchkit import capture as captures
-from benchkit import contenders, mix
+from benchkit import contenders, mix, squeezed
 from benchkit.contenders import Contender
 from benchkit.measure import Usage, typical
 
@@ -35,6 +35,7 @@ class Options:
     tshark_packets: int
     ten_times: bool
     mix: bool
+    zstd: bool
     json: Path | None
 
 
@@ -104,8 +105,16 @@ def bench(options: Options) -> None:
     if options.ten_times and options.ours and not options.mix:
         longer = measure_longer(options, contenders.ours(options.ours))
         print_ten_times(results[0], longer, TEN * options.packets)
+    packed = None
+    if options.zstd and options.ours:
+        program = contenders.ours(options.ours)
+        packed = squeezed.compare(
+            lambda form: program.measure(form, options.work), path, options.work, options.runs
+        )
+        if packed:
+            squeezed.say(program.name, packed)
     if options.json:
-        record = as_record(options, description, results, longer)
+        record = as_record(options, description, results, longer, packed)
         options.json.write_text(json.dumps(record, indent=2) + "\n")
 
 
@@ -225,6 +234,7 @@ def as_record(
     description: captures.Description,
     results: Sequence[Result],
     longer: Usage | None,
+    packed: squeezed.Squeezed | None,
 ) -> dict[str, object]:
     """Return all figures, for `--json`; times in seconds, memory in octets."""
     contents = asdict(description)
@@ -237,6 +247,7 @@ def as_record(
         "programs": [as_line(result, results[0]) for result in results],
         "ten_times": asdict(longer) if longer else None,
         "peak_growth": longer.peak / results[0].peak if longer else None,
+        "zstd": {**asdict(packed), "ratio": packed.ratio} if packed else None,
     }
 
 
