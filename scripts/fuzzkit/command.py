@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from fuzzkit import guided
 from fuzzkit.mutation import damaged
 from fuzzkit.targets import TARGETS, Target
 
@@ -36,6 +37,8 @@ class TooSlow(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fuzz; returns 0, or 1 when something broke."""
     options = _parser().parse_args(arguments)
+    if options.guided:
+        return _guided(options, sys.argv[1:] if arguments is None else arguments)
     if options.checked and os.environ.get("NUMBA_BOUNDSCHECK") != "1":
         return _checked(arguments)
     if options.checked:
@@ -59,7 +62,28 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="check every index in every kernel; compiles them anew, for some minutes",
     )
+    parser.add_argument(
+        "--guided",
+        action="store_true",
+        help="be led by coverage, with kernels uncompiled: needs atheris, and is slow",
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="with --guided: write the target's corpus anew (tests/fuzz/corpus)",
+    )
     return parser
+
+
+def _guided(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Fuzz with atheris."""
+    guided.restarted(words, Path(__file__).resolve().parent.parent / "fuzz")
+    chosen = [one for one in TARGETS if options.name in (one.name, "all")]
+    executions = options.executions or (0 if options.seconds else 1_000)
+    return max(
+        guided.fuzz(one, options.seconds, executions, options.seed, SAVED, keep=options.keep)
+        for one in chosen
+    )
 
 
 def _checked(arguments: Sequence[str] | None) -> int:
@@ -92,7 +116,7 @@ def _canary() -> None:
 
 def _fuzz(target: Target, options: argparse.Namespace) -> int:
     """Fuzz one target until its time or number is up, or something broke."""
-    seeds = list(target.seeds())
+    seeds = [*target.seeds(), *guided.kept(target.name)]
     dice = random.Random(f"{target.name} {options.seed}")
     executions = options.executions or (0 if options.seconds else 1_000)
 

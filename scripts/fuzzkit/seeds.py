@@ -168,6 +168,41 @@ def compressed() -> list[bytes]:
     return [way(content) for content in pcap()[:3] for way in ways]
 
 
+def cut(path: Path, packets: int) -> bytes:
+    """The beginning of a capture: so many packets."""
+    content, at = _content(path), 24
+    for _ in range(packets):
+        if at + 16 > len(content):
+            break
+        at += 16 + int.from_bytes(content[at + 8 : at + 12], "little")
+    return content[:at]
+
+
+def keylogs() -> list[bytes]:
+    """Logs of TLS secrets, a few lines each."""
+    found = []
+    for path in sorted((ROOT / "tests" / "capture" / "tls").glob("*.keys")):
+        lines = path.read_bytes().splitlines(keepends=True)
+        found += [b"".join(lines[at : at + 5]) for at in range(0, min(len(lines), 40), 5)]
+    return found
+
+
+def rdata() -> list[bytes]:
+    """RDATA of the records of messages, without names compressed."""
+    import dns.exception
+    import dns.message
+
+    found = set()
+    for wire in messages():
+        try:
+            message = dns.message.from_wire(wire)
+        except dns.exception.DNSException:
+            continue
+        for rrset in (*message.answer, *message.authority, *message.additional):
+            found |= {record.to_digestable() for record in rrset}
+    return sorted(found)[:: max(len(found) // 200, 1)]
+
+
 def messages() -> list[bytes]:
     """DNS messages: the payloads of the dnstap frames and packets that carry them."""
     found = []

@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from fuzzkit.command import main  # noqa: E402
-from fuzzkit.targets import TARGETS, Broken, Target  # noqa: E402
+from fuzzkit.laws import Broken  # noqa: E402
+from fuzzkit.targets import TARGETS, Target  # noqa: E402
 
 
 @pytest.mark.parametrize("name", [one.name for one in TARGETS])
