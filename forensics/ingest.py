@@ -144,7 +144,7 @@ def ingest(
             content = transfers.follow(wanted, parsed, further)
             found.collect(wanted, parsed, room)
             if content is not None:
-                found.collect_content(*content)
+                found.collect_content(content)
             result.messages += len(wanted)
         writing.transactions(matcher.finish())
     result.captures.sort(key=lambda facts: facts.number)
@@ -341,28 +341,41 @@ class _Gathering:
         """Hand over a block that has been matched, with the columns to be given back."""
         self._worker.put(self._collect, block, parsed, columns)
 
-    def collect_content(
-        self, block: MessageBlock, transactions: NDArray[np.int64], places: NDArray[np.int64]
-    ) -> None:
-        """Hand over messages of zone transfers, with the transaction and the place of each."""
-        self._worker.put(self._collect_content, block, transactions, places)
+    def collect_content(self, content: Any) -> None:
+        """Hand over messages of zone transfers (`transactions.transfers.Content`)."""
+        self._worker.put(self._collect_content, content)
 
-    def _collect_content(
-        self, block: MessageBlock, transactions: NDArray[np.int64], places: NDArray[np.int64]
-    ) -> None:
+    def _collect_content(self, content: Any) -> None:
         import pyarrow as pa
 
         from forensics.transactions.transfers import as_content
         from forensics.wire.message import parse
 
-        parsed = parse(block, 0)
-        as_content(parsed, transactions, places)
-        sightings, _ = self._evidence.collect(block, parsed)
+        parsed = parse(content.block, 0)
+        as_content(parsed, content.transaction, content.place)
+        sightings, _ = self._evidence.collect(content.block, parsed)
         at = sightings.schema.get_field_index("flags")
         flags = sightings.column(at).to_numpy() | np.uint16(SightingFlag.TRANSFER)
+        flags[self._whole(content, sightings)] |= np.uint16(SightingFlag.WHOLE)
         columns = [*sightings.columns]
         columns[at] = pa.array(flags, pa.uint16())
         self._sightings.add(pa.RecordBatch.from_arrays(columns, schema=sightings.schema))
+
+    def _whole(self, content: Any, sightings: Any) -> NDArray[np.bool_]:
+        """Tell which sightings in transfers are of RRsets that end in their own message."""
+        from forensics.transactions.transfers import borders
+
+        capture, frame, signature, transaction = (
+            sightings.column(name).to_numpy().astype(np.int64)
+            for name in ("capture", "frame", "signature", "transaction")
+        )
+        asked = np.isin(transaction, content.transaction[content.is_asked])
+        at_border = borders(content.block)
+        whole = np.zeros(len(frame), np.bool_)
+        for row, owner in enumerate(self._evidence.owners(signature)):
+            names = at_border.get((int(capture[row]), int(frame[row])))
+            whole[row] = asked[row] and names is not None and owner not in names
+        return whole
 
     def _collect(self, block: MessageBlock, parsed: Parsed, columns: Parsed) -> None:
         sightings, unsigned = self._evidence.collect(block, parsed)

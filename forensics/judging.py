@@ -53,6 +53,7 @@ def report_of(
     from forensics.timeline.story import tell
     from forensics.timeline.twins import twins
     from forensics.transactions.chains import continued, lookups
+    from forensics.validation.contents import contents
     from forensics.validation.exchanges import Streams
     from forensics.validation.horizon import horizons
     from forensics.validation.judge import judge
@@ -75,7 +76,10 @@ def report_of(
         lambda: timed.sightings(iter_batches(tables, "sightings", span=span), signatures),
     )
 
-    keys = pa.concat_tables([undisputed(keys, disputed), supplied])
+    keys = undisputed(keys, disputed)
+    stored = scope.sightings(iter_batches(tables, "sightings", span=span), signatures)
+    transferred = contents(stored, signatures, disputed)
+    keys = pa.concat_tables([keys, *([transferred.keys(keys)] if transferred else []), supplied])
 
     def sightings() -> Iterator[Any]:
         stored = iter_batches(tables, "sightings", span=span)
@@ -88,7 +92,7 @@ def report_of(
         return timed.transactions(iter_batches(tables, "transactions", span=span))
 
     retried = continued(iter_batches(tables, "transactions", ["continues"], span=span))
-    pairs = sighting_pairs(sightings(), places)
+    pairs = sighting_pairs(chain(sightings(), transferred.as_answers()), places)
     anchored = {anchor.zone for anchor in anchors}
     keyless = keyless_answers(all_transactions, sightings, signatures, anchored, places, disputed)
     judgement = judge(
@@ -136,12 +140,17 @@ def report_of(
             verdicts=_of_one_view(judgement.verdicts),
             caches=subjects.caches if subjects else {},
             transactions=lambda: sights.once(lookups(transactions(), retried)),
-            sightings=(
-                (lambda: chain(sightings(), subjects.sightings.to_batches()))
-                if subjects
-                else sightings
+            sightings=lambda: chain(
+                sightings(),
+                transferred.sightings(),
+                subjects.sightings.to_batches() if subjects else (),
             ),
-            notes=[*notes(judgement.notes, places), *signals, *forged, *sights.findings()],
+            notes=[
+                *notes([*judgement.notes, *transferred.notes], places),
+                *signals,
+                *forged,
+                *sights.findings(),
+            ],
             weigh=weigh,
             effort=effort,
             horizons=horizons,

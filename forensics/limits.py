@@ -250,6 +250,14 @@ when evidence is cut out: the longest message in the shortest usual segments has
 OPEN_TRANSFERS: Final = 4096
 """Zone transfers whose further messages find their transaction: more than a server allows."""
 
+TRANSFER_ROWS: Final = 2**20
+"""Sightings in zone transfers that are held to be judged together: with its place and time each
+costs 50 octets, and their signatures are held in any case. Beyond it none is judged."""
+
+TRANSFER_CHECKS: Final = 2**18
+"""Signatures in zone transfers tried with the transfers' own keys: 12 s on one core at the speed of
+P-256. What is found good is tried once more with all other signatures."""
+
 LATE_TIMEOUT: Final = 3 * QUERY_TIMEOUT
 """A query is forgotten this long after it was sent; a response after that is *unsolicited*."""
 

@@ -140,6 +140,9 @@ class SightingFlag(IntFlag):
     TRANSFER = 2048
     """in a zone transfer: content of the zone, no answer; an RRset may span messages, so that a
     signature that does not verify says nothing (always with UNPAIRED)"""
+    WHOLE = 4096
+    """with TRANSFER: names on both sides of it in the message, or the transfer's beginning or end,
+    and a query of the capture asked for the transfer"""
 
 
 class Status(IntEnum):

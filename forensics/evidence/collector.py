@@ -13,7 +13,8 @@ from forensics.evidence import arrays, unsigned
 from forensics.evidence.gather import gather
 from forensics.evidence.interning import empty
 from forensics.evidence.keysets import key_table, response_only_places, suspect_sightings
-from forensics.evidence.signatures import signature_table
+from forensics.evidence.names import name_octets
+from forensics.evidence.signatures import entry_parts, signature_table
 from forensics.wire.blocks import MessageBlock, Parsed
 from forensics.wire.intern import COUNT, Interner, clear, lengths
 from forensics.wire.records import RECORD_MINIMUM
@@ -135,6 +136,15 @@ class Evidence:
     def key_runs(self) -> Any:
         """Return the runs of key RRsets so far: a table of schema KEYS, source observed."""
         return key_table(self._held)
+
+    def owners(self, numbers: NDArray[np.int64]) -> list[bytes]:
+        """Return the owner that each of these signatures names: wire form, lower case."""
+        found = []
+        for number in numbers.tolist():
+            data, _ = entry_parts(self._held.signed, number)
+            at = int(self._held.owner[number])
+            found.append(data[at : at + name_octets(data, at)])
+        return found
 
     @property
     def held(self) -> arrays.Gathering:

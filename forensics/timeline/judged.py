@@ -17,7 +17,9 @@ from forensics.vocabulary import SightingFlag, Status
 AUTHORITY: Final = 0
 RESOLVER: Final = 1
 
-NEVER_ACCUSE: Final = int(SightingFlag.TC | SightingFlag.CUT)
+NEVER_ACCUSE: Final = int(SightingFlag.TC | SightingFlag.CUT | SightingFlag.TRANSFER)
+_STRAY: Final = int(SightingFlag.UNPAIRED | SightingFlag.TRANSFER)
+"""UNPAIRED alone: a zone transfer is one too, but nobody is mistaken about who sent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Judged:
         weak: bool, the verdict's confidence; always for strays, which anyone may have sent.
         zone: int32, index into the judge's zones, of the broken link.
         paired: bool, the query of the response is in the capture.
-        stray: bool, flagged UNPAIRED.
+        stray: bool, flagged UNPAIRED, and in no zone transfer.
     """
 
     signature: NDArray[np.int64]
@@ -102,7 +104,7 @@ def judged(
             # A key set seen only later holds the key (DESIGN section 4): not called good.
             row = judge.find(signature, judged_at, time)
             outcome[(row >= 0) & judge.later[row] & (outcome == GOOD)] = NEITHER
-        stray = (flags & int(SightingFlag.UNPAIRED)) != 0
+        stray = (flags & _STRAY) == int(SightingFlag.UNPAIRED)
         accuses = (status == Status.BOGUS) & ((flags & NEVER_ACCUSE) == 0)
         if asked is not None:
             accuses &= ~(stray & asked[place])

@@ -25,6 +25,8 @@ IXFR: Final = 251
 _SOA: Final = 6
 _IN: Final = 1
 _HEADER: Final = 12
+_LONGEST: Final = 255
+_ASKED: Final = frozenset({int(Pairing.ANSWERED), int(Pairing.LATE)})
 _UNFIT: Final = int(MessageFlag.FRAGMENT | MessageFlag.DUPLICATE | MessageFlag.DISPUTED)
 _WHOLE: Final = ("octets", "capture", "identities")
 
@@ -35,11 +37,28 @@ class _Transfer(NamedTuple):
     Attributes:
         transaction, place: of its first response.
         is_content: its records are those of a zone at one time.
+        is_asked: its query is in the capture.
     """
 
     transaction: int
     place: int
     is_content: bool
+    is_asked: bool
+
+
+class Content(NamedTuple):
+    """Messages that show a zone's content, first and further ones of transfers.
+
+    Attributes:
+        block: the messages.
+        transaction, place: int64 (N), of the transfer that each belongs to.
+        is_asked: bool (N), the query of the transfer is in the capture.
+    """
+
+    block: MessageBlock
+    transaction: NDArray[np.int64]
+    place: NDArray[np.int64]
+    is_asked: NDArray[np.bool_]
 
 
 class Transfers:
@@ -57,21 +76,20 @@ class Transfers:
 
     def follow(
         self, block: MessageBlock, parsed: Parsed, further: MessageBlock | None
-    ) -> tuple[MessageBlock, NDArray[np.int64], NDArray[np.int64]] | None:
+    ) -> Content | None:
         """Take in the messages of a block that have been matched, and the `further` ones.
 
-        Return the messages that show a zone's content, first and further ones, with the
-        transaction and the place of each; None: there are none.
+        Return those that show a zone's content; None: there are none.
         """
         chosen, owners = self._begun(block, parsed)
         first = block.taken(chosen)
         if further is None or not len(further):
-            return (first, *_columns(owners)) if owners else None
+            return _content(first, owners) if owners else None
         mine, found = self._continued(further)
         rest = further.taken(mine)
         if not owners and not found:
             return None
-        return (_joined(first, rest), *_columns([*owners, *found]))
+        return _content(_joined(first, rest), [*owners, *found])
 
     def _begun(
         self, block: MessageBlock, parsed: Parsed
@@ -85,7 +103,12 @@ class Transfers:
         rows, owners = [], []
         for row in np.flatnonzero(begins).tolist():
             is_content = int(parsed.qtype[row]) == AXFR or _is_whole_zone(block, parsed, row)
-            made = _Transfer(int(parsed.transaction[row]), int(parsed.place[row]), is_content)
+            made = _Transfer(
+                int(parsed.transaction[row]),
+                int(parsed.place[row]),
+                is_content,
+                int(parsed.state[row]) in _ASKED,
+            )
             key = _key(block, row)
             self._open.pop(key, None)
             self._open[key] = made
@@ -130,11 +153,67 @@ def as_content(parsed: Parsed, transactions: NDArray[np.int64], places: NDArray[
         column[:] = False
 
 
-def _columns(owners: list[_Transfer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    return (
+def _content(block: MessageBlock, owners: list[_Transfer]) -> Content:
+    return Content(
+        block,
         np.array([owner.transaction for owner in owners], np.int64),
         np.array([owner.place for owner in owners], np.int64),
+        np.array([owner.is_asked for owner in owners], np.bool_),
     )
+
+
+def borders(block: MessageBlock) -> dict[tuple[int, int], frozenset[bytes] | None]:
+    """Give the names at which RRsets may go on in the message before or behind.
+
+    Of each frame, by (capture, frame): the owners of its messages' first and last records in the
+    answer section, lower case on the wire, but for the SOA that a transfer begins and ends with
+    (RFC 5936 2.2). None: a record cannot be read, so that nothing is known.
+    """
+    found: dict[tuple[int, int], frozenset[bytes] | None] = {}
+    for row in range(len(block)):
+        start, size = int(block.start[row]), int(block.captured[row])
+        names = _ends(block.octets[start : start + size].tobytes())
+        key = int(block.captures[row]), int(block.frame[row])
+        other = found.get(key, frozenset())
+        found[key] = None if names is None or other is None else names | other
+    return found
+
+
+def _ends(octets: bytes) -> frozenset[bytes] | None:
+    """The owners of the first and last record of the answer section that are no SOA's."""
+    at = _HEADER
+    for _ in range(int.from_bytes(octets[4:6], "big")):
+        at = _behind_name(octets, at) + 4 if at >= 0 else -1
+    edges: list[tuple[int, int]] = []
+    for _ in range(int.from_bytes(octets[6:8], "big")):
+        begun, at = at, _behind_name(octets, at)
+        if at < 0 or at + 10 > len(octets):
+            return None
+        edges[1:] = [(begun, int.from_bytes(octets[at : at + 2], "big"))]
+        if len(edges) == 1:
+            edges *= 2
+        at += 10 + int.from_bytes(octets[at + 8 : at + 10], "big")
+    names = {_name(octets, begun) for begun, kind in edges if kind != _SOA}
+    return None if None in names else frozenset(name for name in names if name is not None)
+
+
+def _name(octets: bytes, at: int) -> bytes | None:
+    """The name at `at`, lower case, without compression; None: it is none."""
+    made = bytearray()
+    lowest = at
+    while 0 <= at < len(octets) and len(made) < _LONGEST:
+        length = octets[at]
+        if length >= 192:
+            at = int.from_bytes(octets[at : at + 2], "big") & 0x3FFF
+            if at >= lowest:
+                return None
+            lowest = at
+            continue
+        made += octets[at : at + 1 + length]
+        at += 1 + length
+        if not length:
+            return bytes(made).lower()
+    return None
 
 
 def _key(block: MessageBlock, row: int) -> tuple[bytes, ...]:
