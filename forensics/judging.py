@@ -52,7 +52,7 @@ def report_of(
     from forensics.timeline.evidence import Evidence
     from forensics.timeline.story import tell
     from forensics.timeline.twins import twins
-    from forensics.transactions.chains import continued, lookups
+    from forensics.transactions.chains import CHAINED, continued, lookups
     from forensics.validation.contents import contents
     from forensics.validation.exchanges import Streams
     from forensics.validation.horizon import horizons
@@ -91,7 +91,7 @@ def report_of(
     def all_transactions() -> Iterator[Any]:
         return timed.transactions(iter_batches(tables, "transactions", span=span))
 
-    retried = continued(iter_batches(tables, "transactions", ["continues"], span=span))
+    retried = continued(iter_batches(tables, "transactions", list(CHAINED), span=span))
     pairs = sighting_pairs(chain(sightings(), transferred.as_answers()), places)
     anchored = {anchor.zone for anchor in anchors}
     keyless = keyless_answers(all_transactions, sightings, signatures, anchored, places, disputed)

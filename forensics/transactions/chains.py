@@ -139,24 +139,47 @@ def _integers(column: Any) -> NDArray[np.int64]:
     return values
 
 
+CHAINED: Final = ("transaction", "latency", "continues")
+"""The columns that `continued` reads."""
+
+
 def continued(batches: Iterator[Any]) -> NDArray[np.uint64]:
-    """The transactions that another one continues, sorted.
+    """The transactions that another one stands for, sorted.
+
+    These are the truncated exchanges that were repeated over TCP, and of several attempts over TCP
+    those without an answer: another one had it, or they all had none and the first speaks for them.
 
     Args:
-        batches: schemas.TRANSACTIONS, at least the column `continues`; datasets of versions that
-            did not write it say nothing.
+        batches: schemas.TRANSACTIONS, at least the columns `CHAINED`; datasets of versions that
+            wrote no `continues` say nothing.
     """
-    found = [
-        column.drop_null().to_numpy()
-        for batch in batches
-        if "continues" in batch.schema.names
-        and (column := batch.column("continues")).null_count < len(column)
-    ]
-    return np.unique(np.concatenate(found)) if found else np.empty(0, np.uint64)
+    attempts: list[tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.bool_]]] = []
+    for batch in batches:
+        if "continues" not in batch.schema.names:
+            continue
+        column = batch.column("continues")
+        if column.null_count == len(column):
+            continue
+        rows = batch.filter(column.is_valid())
+        attempts.append(
+            (
+                rows.column("continues").to_numpy(),
+                rows.column("transaction").to_numpy(),
+                rows.column("latency").is_valid().to_numpy(zero_copy_only=False),
+            )
+        )
+    if not attempts:
+        return np.empty(0, np.uint64)
+    truncated, number, answered = (np.concatenate(parts) for parts in zip(*attempts, strict=True))
+    order = np.lexsort((number, ~answered, truncated))
+    truncated, number, answered = truncated[order], number[order], answered[order]
+    follows = np.zeros(len(order), np.bool_)
+    follows[1:] = truncated[1:] == truncated[:-1]
+    return np.unique(np.concatenate((truncated, number[follows & ~answered])))
 
 
 def lookups(batches: Iterator[Any], continued: NDArray[np.uint64]) -> Iterator[Any]:
-    """Give transactions without the truncated exchanges that were `continued` over TCP.
+    """Give transactions without those that another one of the same lookup stands for (`continued`).
 
     What is left is one row a lookup, with the outcome that the client got.
     """

@@ -157,6 +157,18 @@ def test_one_lookup_with_the_outcome_over_tcp():
     assert outcome(Row(0), Row(1, rcode=2)) == (2, {"servfail-other": 1})
 
 
+def test_attempts_over_tcp_that_failed_are_no_lookups_of_their_own():
+    silent = Row(50_000_000, latency=None, transport="tcp")
+    again = Row(3 * SECOND, transport="tcp")
+    assert outcome(TRUNCATED, silent, again) == (1, {})
+    assert outcome(TRUNCATED, silent, silent, Row(4 * SECOND, transport="tcp")) == (1, {})
+    # None was answered: one lookup failed. Each that was answered is one.
+    assert outcome(TRUNCATED, silent, silent) == (1, {"timeout": 1})
+    assert outcome(TRUNCATED, again, again) == (2, {})
+    other = Row(50_000_000, latency=None, transport="tcp", qname="www.example.")
+    assert outcome(TRUNCATED, again, other) == (2, {"timeout": 1})
+
+
 ROWS = st.lists(
     st.builds(
         Row,
