@@ -53,7 +53,7 @@ def report_of(
     from forensics.timeline.story import tell
     from forensics.timeline.twins import twins
     from forensics.transactions.chains import CHAINED, continued, lookups
-    from forensics.validation.contents import contents
+    from forensics.validation.contents import are_there_any, contents
     from forensics.validation.exchanges import Streams
     from forensics.validation.horizon import horizons
     from forensics.validation.judge import judge
@@ -77,7 +77,9 @@ def report_of(
     )
 
     keys = undisputed(keys, disputed)
-    stored = scope.sightings(iter_batches(tables, "sightings", span=span), signatures)
+    stored: Iterator[Any] = iter(())
+    if are_there_any(iter_batches(tables, "sightings", ["flags"], span)):
+        stored = scope.sightings(iter_batches(tables, "sightings", span=span), signatures)
     transferred = contents(stored, signatures, disputed)
     keys = pa.concat_tables([keys, *([transferred.keys(keys)] if transferred else []), supplied])
 

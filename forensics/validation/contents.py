@@ -111,14 +111,25 @@ def contents(
     return Contents(chosen, [one._replace(row=place[one.row]) for one in shown], notes)
 
 
+def are_there_any(batches: Iterable[Any]) -> bool:
+    """Whether `contents` would find anything: of the column `flags` alone it costs little."""
+    return any(_chosen(batch).any() for batch in batches)
+
+
+def _chosen(batch: Any) -> NDArray[np.bool_]:
+    chosen: NDArray[np.bool_] = (
+        batch.column("flags").to_numpy(zero_copy_only=False) & _WHOLE
+    ) == _WHOLE
+    return chosen
+
+
 def _whole(batches: Iterable[Any]) -> tuple[Any, bool]:
     """The sightings that lie whole in messages of transfers; whether there were more."""
     import pyarrow as pa
 
     found, number = [], 0
     for batch in batches:
-        flags = batch.column("flags").to_numpy(zero_copy_only=False)
-        mine = (flags & _WHOLE) == _WHOLE
+        mine = _chosen(batch)
         if mine.any():
             found.append(batch.filter(pa.array(mine)))
             number += found[-1].num_rows

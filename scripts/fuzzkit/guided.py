@@ -54,28 +54,28 @@ def fuzz(
     saved.mkdir(parents=True, exist_ok=True)
     seeds = [*target.seeds(), *kept(target.name)]
     with tempfile.TemporaryDirectory(prefix="dns-forensics-fuzz-") as made:
-        found, chosen = Path(made, "found"), Path(made, "chosen")
+        found = Path(made, "found")
         found.mkdir()
-        chosen.mkdir()
         for number, data in enumerate(seeds):
             (found / f"seed-{number}").write_bytes(data[:LONGEST])
         limits = [f"-max_total_time={int(seconds)}", f"-runs={executions or -1}", f"-seed={seed}"]
         limits.append(f"-artifact_prefix={saved}/{target.name}-")
         status = _apart(target, [str(found), *limits], saved)
         if keep and not status:
-            status = _apart(target, ["-merge=1", str(chosen), str(found)], saved)
-            _keep(target, chosen, {data[:LONGEST] for data in target.seeds()})
+            # What led to coverage that nothing before it had; it is kept under its digest.
+            new = [path for path in found.iterdir() if not path.name.startswith("seed-")]
+            _keep(target, [path.read_bytes() for path in new])
     return status
 
 
-def _keep(target: Target, chosen: Path, seeds: set[bytes]) -> None:
-    """Write the corpus of a target anew: the shortest inputs that are no seeds."""
-    inputs = sorted({path.read_bytes() for path in chosen.iterdir()} - seeds)
-    short = sorted((data for data in inputs if len(data) <= SHORT), key=lambda one: (len(one), one))
+def _keep(target: Target, inputs: list[bytes]) -> None:
+    """Add to the corpus of a target, and thin it out: some of every length."""
+    short = {data for data in (*inputs, *kept(target.name)) if len(data) <= SHORT}
+    ordered = sorted(short, key=lambda one: (len(one), one))
     folder = CORPUS / target.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for data in short[:: max(len(short) // KEPT, 1)][:KEPT]:
+    for data in ordered[:: max(len(ordered) // KEPT, 1)][:KEPT]:
         (folder / hashlib.sha256(data).hexdigest()[:12]).write_bytes(data)
 
 
