@@ -52,7 +52,7 @@ def anonymize_tables(tables: Path, key: bytes, keep: Iterable[str] = ()) -> None
         key: of CryptoPan.
         keep: addresses that stay besides those that answered.
     """
-    from forensics.archive.tables import TableWriter, iter_batches, read_table
+    from forensics.archive.tables import TableWriter, iter_batches, read_table, write_table
 
     pan = CryptoPan(key)
     places = read_table(tables, "places", ["place", "server", "fold"])
@@ -64,6 +64,23 @@ def anonymize_tables(tables: Path, key: bytes, keep: Iterable[str] = ()) -> None
     with TableWriter(tables, "transactions") as writer:
         for batch in iter_batches(tables, "transactions"):
             writer.write(_replaced(batch, replaced))
+    if (tables / "key_tags.parquet").exists():
+        claims = read_table(tables, "key_tags")
+        senders = claims["client"].to_pylist()
+        strange = mapping(sorted({*senders} - kept - replaced.keys()), pan)
+        write_table(
+            tables,
+            "key_tags",
+            _with_clients(claims, [{**replaced, **strange}.get(text, text) for text in senders]),
+        )
+
+
+def _with_clients(claims: Any, clients: list[str]) -> Any:
+    """Put other senders into the claims of trust."""
+    import pyarrow as pa
+
+    at = claims.schema.get_field_index("client")
+    return claims.set_column(at, claims.schema.field(at), pa.array(clients, pa.string()))
 
 
 def _values(column: Any) -> list[str]:

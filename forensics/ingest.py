@@ -162,6 +162,7 @@ def ingest(
         ("places", places_table(matcher.places)),
         ("signatures", evidence.signatures()),
         ("keys", evidence.key_runs()),
+        *((("key_tags", found.key_tags.table()),) if found.key_tags.claims else ()),
     ):
         write_table(folder, name, table)
         if name == "places":
@@ -319,6 +320,9 @@ class _Gathering:
     """
 
     def __init__(self, evidence: Any, writing: _Writing) -> None:
+        from forensics.testimony.keytags import KeyTags
+
+        self.key_tags = KeyTags()
         self._evidence = evidence
         self._rooms: list[Parsed] = []
         self._sightings = _Pile(writing.sightings)
@@ -378,6 +382,7 @@ class _Gathering:
         return whole
 
     def _collect(self, block: MessageBlock, parsed: Parsed, columns: Parsed) -> None:
+        self.key_tags.take(block, parsed)
         sightings, unsigned = self._evidence.collect(block, parsed)
         self._rooms.append(columns)
         self._sightings.add(sightings)

@@ -47,6 +47,7 @@ def report_of(
     from forensics.keyring import view
     from forensics.scope import Scope
     from forensics.testimony.forgeries import forgeries, holding
+    from forensics.testimony.keytags import claims_of
     from forensics.testimony.responses import weigh
     from forensics.testimony.trust import COLUMNS, trust_signals
     from forensics.timeline.evidence import Evidence
@@ -60,6 +61,7 @@ def report_of(
     from forensics.validation.keyless import read as keyless_answers
     from forensics.validation.pairs import sighting_pairs
     from forensics.validation.policy import POLICIES
+    from forensics.validation.resolvers import COLUMNS as PARTIES
     from forensics.validation.strays import contested, marked, undisputed
 
     scope = Scope(options.zone, options.start, options.end)
@@ -113,6 +115,9 @@ def report_of(
                 iter_batches(tables, "unsigned", span=span) if has(tables, "unsigned") else ()
             ),
             disputed,
+            lambda: scope.transactions(
+                iter_batches(tables, "transactions", list(PARTIES), span=span)
+            ),
         ),
     )
     subjects = judgement.subjects
@@ -127,6 +132,7 @@ def report_of(
     signals = trust_signals(
         timed.transactions(iter_batches(tables, "transactions", list(COLUMNS), span)),
         paths,
+        claims_of(iter_batches(tables, "key_tags") if has(tables, "key_tags") else ()),
     )
     sights = twins(transactions, captures)
     story = tell(

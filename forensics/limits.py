@@ -391,6 +391,10 @@ UNSIGNED_NAME_OCTETS: Final = 8 * 2**20
 """Octets of those names together: 32 each. Compression lets hostile blocks name twenty times their
 own size."""
 
+KEY_TAG_OPTIONS: Final = 4_096
+"""EDNS options with key tags that are read of one block of messages: honest resolvers send one a
+day and trust anchor, and the claims are distinct ones anyway."""
+
 TRUST_SIGNALS: Final = 2**16
 """Distinct claims of trust (who, zone, tags) that are held, some 400 octets each. A root server
 hears more clients in a day, and anyone can invent tags: the rest is counted."""

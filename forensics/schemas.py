@@ -256,6 +256,22 @@ KEYS: Final = _schema(
 """A run: consecutive sightings of one RRset at one place with no other RRset of that owner and
 type at that place between them. Within a run the key set is known; between runs it is not."""
 
+KEY_TAGS: Final = _schema(
+    "key_tags",
+    [
+        ("client", pa.string(), "who sent queries with the EDNS option of RFC 8145 4"),
+        ("zone", pa.string(), "whose DNSKEY RRset they asked for, lower case, presentation form"),
+        ("tags", pa.list_(pa.uint16()), "the key tags named, sorted"),
+        ("first", _TIME, "of the first such query"),
+        ("last", _TIME, "of the last"),
+        ("capture", pa.uint16(), "input file of the first"),
+        ("frame", pa.uint32(), "of the first"),
+        ("count", pa.uint64(), "queries"),
+    ],
+)
+"""Claims of trust; the file is there only where some query carried the option. A dataset that grows
+does not keep it."""
+
 CHECKS: Final = _schema(
     "checks",
     [
@@ -293,6 +309,7 @@ TABLES: Final = (
     ("sightings", SIGHTINGS),
     ("unsigned", UNSIGNED),
     ("keys", KEYS),
+    ("key_tags", KEY_TAGS),
     ("checks", CHECKS),
     ("verdicts", VERDICTS),
 )

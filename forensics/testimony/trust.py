@@ -2,7 +2,7 @@
 
 Both are claims. Whoever sends a query can name any tag, a forwarder passes on those of others, and
 a sentinel tells of the resolver only where that resolver knows sentinels at all. Nothing here
-accuses. The EDNS option of RFC 8145 4 is not kept in the tables and therefore not read.
+accuses. The EDNS option of RFC 8145 4 has a table of its own (`keytags`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ _SENTINEL: Final = re.compile(r"root-key-sentinel-(is|not)-ta-([0-9]{5})\..*", r
 _BEGINNINGS: Final = ("_ta-", "root-key-sentinel-")
 """What sorts out nearly all names before they are looked at one by one."""
 
+_SIGNALS: Final = ("query", "option")
+"""Both forms of RFC 8145: a query's name (section 5), and an EDNS option (section 4)."""
+
 _ADDRESSES: Final = (1, 28)
 """Types that a sentinel works for (RFC 8509 3.1): A and AAAA."""
 
@@ -52,12 +55,15 @@ class _Signal:
     answers: dict[str, int] = field(default_factory=dict)
 
 
-def trust_signals(batches: Iterable[Any], paths: dict[int, str]) -> list[dict[str, Any]]:
+def trust_signals(
+    batches: Iterable[Any], paths: dict[int, str], options: Iterable[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """Find who signalled trust in which keys.
 
     Args:
         batches: of schemas.TRANSACTIONS, at least `COLUMNS`.
         paths: of the captures, by number.
+        options: rows of schemas.KEY_TAGS, times in ns.
 
     Returns:
         findings `trust-signals`, one a zone, and `trust-sentinels`, with rows of `signals`: who,
@@ -67,6 +73,11 @@ def trust_signals(batches: Iterable[Any], paths: dict[int, str]) -> list[dict[st
     omitted = 0
     for batch in batches:
         omitted += _read(batch, found)
+    for row in options:
+        key = ("option", row["client"], row["zone"], tuple(row["tags"]))
+        found[key] = _Signal(
+            row["first"], row["last"], row["capture"], row["frame"], row["count"]
+        )  # fmt: skip
     return _findings(found, omitted, paths)
 
 
@@ -141,11 +152,11 @@ def _findings(
 ) -> list[dict[str, Any]]:
     """Write the findings."""
     told: list[dict[str, Any]] = []
-    zones = sorted({zone for kind, _, zone, _ in found if kind == "query"})
+    zones = sorted({zone for kind, _, zone, _ in found if kind in _SIGNALS})
     for zone in zones:
-        mine = {key: found[key] for key in found if key[0] == "query" and key[2] == zone}
+        mine = {key: found[key] for key in found if key[0] in _SIGNALS and key[2] == zone}
         told.append(_finding("trust-signals", zone, mine, omitted, paths))
-    sentinels = {key: found[key] for key in found if key[0] != "query"}
+    sentinels = {key: found[key] for key in found if key[0] not in _SIGNALS}
     if sentinels:
         told.append(_finding("trust-sentinels", ".", sentinels, omitted, paths))
     return told
@@ -159,7 +170,7 @@ def _finding(
     rows = []
     for (word, who, _, tags), signal in ordered[:TRUST_SIGNALS_LISTED]:
         row: dict[str, Any] = {
-            "client" if word == "query" else "resolver": who,
+            "client" if word in _SIGNALS else "resolver": who,
             "tags": list(tags),
             "count": signal.count,
             "first": _rfc3339(signal.first),
@@ -167,7 +178,9 @@ def _finding(
             "capture": paths.get(signal.capture, "?"),
             "frame": signal.frame,
         }
-        if word != "query":
+        if word == "option":
+            row["by"] = "edns-key-tag"
+        elif word not in _SIGNALS:
             row["asks"] = f"{word}-ta"
             row["answers"] = dict(sorted(signal.answers.items()))
         rows.append(row)

@@ -29,12 +29,15 @@ class Streams:
     Attributes:
         transactions, sightings, unsigned: of the schemas of these names.
         disputed: int64, capture << 32 | frame of responses that prove nothing, sorted.
+        parties: transactions again, of the columns that resolvers.COLUMNS names; None: no
+            resolver is looked for.
     """
 
     transactions: Callable[[], Iterator[Any]]
     sightings: Callable[[], Iterator[Any]]
     unsigned: Callable[[], Iterator[Any]]
     disputed: NDArray[np.int64]
+    parties: Callable[[], Iterator[Any]] | None = None
 
 
 class Shown(NamedTuple):

@@ -161,12 +161,18 @@ def judge(
     if subjects is not None:
         verdicts = pa.concat_tables([verdicts, subjects.verdicts]).combine_chunks()
         notes += subjects.notes
-    held = ResolverView() if streams is None else _held(bench, verdicts, subjects, streams)
+    held = ResolverView()
+    if streams is not None and streams.parties is not None:
+        held = _held(bench, verdicts, subjects, streams.sightings, streams.parties)
     return Judgement(checked.table, verdicts, notes, subjects, held)
 
 
 def _held(
-    bench: Bench, verdicts: Any, subjects: Subjects | None, streams: Streams
+    bench: Bench,
+    verdicts: Any,
+    subjects: Subjects | None,
+    sightings: Callable[[], Iterator[Any]],
+    parties: Callable[[], Iterator[Any]],
 ) -> ResolverView:
     """Judge in the view of each resolver, the subjects' sightings among those of signatures."""
     more = [] if subjects is None else subjects.sightings.to_batches()
@@ -174,8 +180,8 @@ def _held(
         bench,
         verdicts,
         None if subjects is None else subjects.signatures,
-        lambda: chained(streams.sightings(), more),
-        streams.transactions,
+        lambda: chained(sightings(), more),
+        parties,
     )
 
 

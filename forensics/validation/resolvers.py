@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from forensics.limits import RESOLVER_ROWS, RESOLVER_WINDOWS, SECOND
 from forensics.vocabulary import VANTAGES, Vantage
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "transaction", "time", "latency", "client", "server", "qname", "qtype", "vantage", "kind",
     "identity",
 )  # fmt: skip
+"""What is read of the transactions."""
+
 _PATIENCE: Final = 5 * SECOND
 """How long a client's question without an answer counts as open."""
 _COINCIDENCES: Final = 3
@@ -112,7 +114,7 @@ class _Sides:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        batch = batch.select(_COLUMNS)
+        batch = batch.select(COLUMNS)
         vantage, kind = (batch.column(name).cast(pa.string()) for name in ("vantage", "kind"))
         upstream = pc.equal(vantage, VANTAGES[Vantage.UPSTREAM])
         tapped = pc.and_(upstream, pc.starts_with(kind, "RESOLVER"))
