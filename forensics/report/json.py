@@ -39,7 +39,7 @@ def _short(value: Any) -> str:
 def _pieces(value: Any, depth: int) -> Iterator[str]:
     """Write on one line what fits, the rest one member a line."""
     nested = isinstance(value, dict | list) and bool(value)
-    if not nested or (_is_flat(value) and len(_short(value)) + depth <= LINE):
+    if not nested or _is_series(value) or (_is_flat(value) and len(_short(value)) + depth <= LINE):
         yield _short(value)
         return
     margin = " " * (depth + 1)
@@ -51,6 +51,11 @@ def _pieces(value: Any, depth: int) -> Iterator[str]:
         yield f"{',' if number else ''}\n{margin}{names[number] if names else ''}"
         yield from _pieces(member, depth + 1)
     yield f"\n{' ' * depth}{closing}"
+
+
+def _is_series(value: Any) -> bool:
+    """Tell whether it is a list of numbers alone: one line, however long."""
+    return isinstance(value, list) and all(type(member) is int for member in value)
 
 
 def _is_flat(value: Any) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,12 +149,32 @@ class Traffic:
     claims: dict[tuple[str, int], Claim] = field(default_factory=dict)
 
 
+class Notebook(Protocol):
+    """Takes in what the walk counts (`overtime.OverTime`)."""
+
+    def note_hurt(
+        self,
+        incident: int,
+        rows: Lookups,
+        at: NDArray[np.int64],
+        failed: NDArray[np.int64],
+        signed: NDArray[np.bool_],
+    ) -> None:
+        """Take in the rows `at` of an incident, those that failed, and which are signed."""
+        ...
+
+    def note_triage(self, side: int, kind: str, rows: Lookups, at: NDArray[np.int64]) -> None:
+        """Take in failed lookups of one kind, of clients (side 0) or others (1)."""
+        ...
+
+
 def walk(
     batches: Iterator[Any],
     windows: Sequence[Window],
     signed: Iterable[str],
     origin: int,
     width: int,
+    over: Notebook | None = None,
 ) -> Traffic:
     """Walk over the transactions once.
 
@@ -163,6 +184,7 @@ def walk(
         signed: names of the zones known to be signed.
         origin: start of the bins of the series, ns.
         width: of a bin, ns.
+        over: is told what is counted, batch by batch.
     """
     traffic = Traffic([Impact() for _ in windows], (triage.empty(), triage.empty()))
     finder = ZoneFinder(window.zone for window in windows)
@@ -177,7 +199,7 @@ def walk(
         zone = lookups.zone_numbers(finder, rows.name)
         broken = np.zeros(len(zone), dtype=bool)
         touched = broken.copy()
-        for window, impact in zip(windows, traffic.impacts, strict=True):
+        for order, (window, impact) in enumerate(zip(windows, traffic.impacts, strict=True)):
             number = finder.number(window.zone)
             below = np.array([*(number in chain for chain in chains), False], dtype=bool)
             inside = below[zone] & (rows.instant >= window.begin) & (rows.instant <= window.end)
@@ -185,7 +207,9 @@ def walk(
             # Caches go on refusing for a while after the repair: that is still its doing.
             touched |= below[zone] & (rows.instant >= window.begin)
             at = np.flatnonzero(inside & rows.client_side)
-            _hurt(impact, rows, at, window.zone, known, batch)
+            hurt = _hurt(impact, rows, at, window.zone, known, batch)
+            if over is not None:
+                over.note_hurt(order, rows, at, *hurt)
             near = np.flatnonzero(below[zone] & rows.client_side & ~rows.again)
             shallow = is_shallow(window.zone)
             mitigation.note(impact.trusts, rows, near, window.zone, window.begin, shallow=shallow)
@@ -195,8 +219,10 @@ def walk(
             _note_alive(impact, rows, below[zone] & (rows.rcode == 0), window.zone, known)
         traffic.client_side += int((rows.client_side & ~rows.again).sum())
         sides = (rows.client_side, ~rows.client_side)
-        for side, counts, cases in zip(sides, traffic.triage, traffic.cases, strict=True):
-            triage.count(counts, cases, rows, side & ~rows.again, broken)
+        for number, side in enumerate(sides):
+            counts, cases = traffic.triage[number], traffic.cases[number]
+            note = None if over is None else partial(over.note_triage, number)
+            triage.count(counts, cases, rows, side & ~rows.again, broken, note)
         _bin(traffic, rows, origin, width)
         _claim(traffic, rows, touched)
     return traffic
@@ -209,17 +235,21 @@ def _hurt(
     zone: str,
     signed: frozenset[str],
     batch: Any,
-) -> None:
-    """Add the rows `at` of a batch to an incident's impact."""
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Add the rows `at` of a batch to an incident's impact.
+
+    Returns:
+        int64 (F), the lookups among them that failed; bool (F), those of names in signed zones.
+    """
     impact.again += int(rows.again[at].sum())
     at = at[~rows.again[at]]
     if not len(at):
-        return
+        return at, np.zeros(0, dtype=bool)
     impact.transactions += len(at)
     failed = at[rows.rcode[at] == vocabulary.SERVFAIL]
     _note_resolvers(impact, rows, at)
     if not len(failed):
-        return
+        return failed, np.zeros(0, dtype=bool)
     impact.servfail += len(failed)
     order = failed[np.lexsort((rows.where[failed], rows.instant[failed]))]
     first = _moment(rows, order[0])
@@ -230,17 +260,19 @@ def _hurt(
     impact.names.add(hash_values(rows.name.values)[np.unique(rows.name.codes[failed])])
     impact.clients.add(hash_values(rows.client.values)[np.unique(rows.client.codes[failed])])
     codes, counts = np.unique(rows.name.codes[failed], return_counts=True)
-    below = []
+    below, signs = [], []
     for name, count in zip(rows.name.values.take(_indices(codes)).to_pylist(), counts, strict=True):
         cut, is_signed = zone_below(name, zone, signed)
         impact.signed += int(count) * is_signed
         impact.unsigned += int(count) * (not is_signed)
+        signs.append(is_signed)
         if cut is not None:
             below.append(cut)
     if below:
         import pyarrow as pa
 
         impact.zones.add(np.unique(hash_values(pa.array(below))))
+    return failed, np.array(signs, dtype=bool)[np.searchsorted(codes, rows.name.codes[failed])]
 
 
 def zone_below(name: str, zone: str, signed: frozenset[str]) -> tuple[str | None, bool]:

@@ -234,6 +234,7 @@ def lifetimes(runs: Sequence[Run]) -> list[dict[str, Any]]:
             "type": TYPE_NAMES.get(kind, str(kind)),
             "tag": key.tag,
             "algorithm": key.algorithm,
+            "key_id": key.key_id if kind == vocabulary.TYPE_DNSKEY else None,
             "role": key.role if kind in {48, 60} else None,
             "first": rfc3339(first.time),
             "last": rfc3339(last.time),

@@ -20,7 +20,9 @@ from forensics.timeline.evidence import (
 from forensics.timeline.incident import Draft, complete, draft, window
 from forensics.timeline.judged import AUTHORITY, RESOLVER, judge_of
 from forensics.timeline.keysets import Run, lifetimes, read_runs
+from forensics.timeline.moments import rfc3339
 from forensics.timeline.onset import bracket
+from forensics.timeline.overtime import OverTime, over_time
 from forensics.timeline.severity import shared_operators
 from forensics.timeline.strata import count, open_cases
 from forensics.timeline.survey import PAUSE, Episode, Survey, episodes, survey
@@ -44,7 +46,8 @@ class Story:
         agreement: the resolvers' words against the verdicts.
         findings: rows {kind, sentence, …}; the gravest first.
         events: rows in order of time; events_omitted: how many more there were.
-        series: `bin_seconds`, `lookups`, `sightings`, `keys`, `matrix`, `matrix_omitted`.
+        series: `bin_seconds`, `start`, `lookups`, `sightings`, `keys`, `matrix`, `matrix_omitted`,
+            `verdicts`, and `over`: counts by bin of what the page's tables say.
         statuses: sightings by status.
     """
 
@@ -64,25 +67,27 @@ def tell(evidence: Evidence) -> Story:
     judge = judge_of(evidence)
     catalog, places = read_catalog(evidence.signatures), read_places(evidence.places)
     serials = lagging.Serials(evidence, catalog)
-    seen = survey(evidence, judge, catalog, places, serials.note)
+    origin, width = _binning(evidence)
+    over = OverTime(origin, width, catalog)
+    seen = survey(evidence, judge, catalog, places, serials.note, over.note)
     suspected = seen.spells
     found, seen.spells = clock.judge_clocks(seen, catalog, places)
     found, seen.spells = clock.without_witness(found, seen, evidence)
     found = clock.self_recorded(found, suspected, evidence)
-    origin, width = _binning(evidence)
     chosen, omitted = _choose(episodes(seen.spells))
     misses = _near_misses(seen, chosen)
     zones = {episode.zone for episode in [*chosen, *misses]}
     runs = read_runs(evidence.keys, {name for zone in zones for name in chain.above(zone)})
     for held in runs.values():
         held[:] = [run.at(int(places.same[run.place])) for run in held]
-    drafts = _drafts(chosen, evidence, judge, catalog, places, seen, runs, origin, width)
+    drafts = _drafts(chosen, evidence, judge, catalog, places, seen, runs, over, origin, width)
     traffic = impact.walk(
         evidence.transactions(),
         [window(begun) for begun in drafts],
         _signed_zones(evidence, catalog),
         origin,
         width,
+        over,
     )
     paths = dict(
         zip(*(evidence.captures[name].to_pylist() for name in ("capture", "path")), strict=True)
@@ -135,7 +140,16 @@ def tell(evidence: Evidence) -> Story:
         findings=findings.sort(found),
         events=told,
         events_omitted=left_out,
-        series=_series(evidence, traffic, drafts, runs, places, origin, width),
+        series=over_time(
+            over,
+            evidence,
+            _series(evidence, traffic, drafts, runs, places, origin, width),
+            incidents,
+            [(begun.zone, begun.case) for begun in drafts],
+            places,
+            client_side=traffic.client_side,
+            responses=traffic.responses,
+        ),
         statuses=dict(zip(vocabulary.STATUSES, seen.statuses.tolist(), strict=True)),
     )
 
@@ -179,6 +193,7 @@ def _drafts(
     places: Places,
     seen: Survey,
     runs: dict[str, list[Run]],
+    over: OverTime,
     origin: int,
     width: int,
 ) -> list[Draft]:
@@ -186,7 +201,7 @@ def _drafts(
     found: list[tuple[int, Draft]] = []
     order = {id(episode): number for number, episode in enumerate(chosen)}
     for cases in open_cases(chosen, catalog):
-        count(cases, evidence, judge, catalog, places, seen.asked, origin, width)
+        count(cases, evidence, judge, catalog, places, seen.asked, origin, width, over.note_cells)
         strata = bracket(cases, evidence, judge, catalog, places, seen.asked)
         for case, mine in zip(cases, strata, strict=True):
             begun = draft(case, mine, runs.get(case.episode.zone, []), catalog)
@@ -249,6 +264,7 @@ def _series(
         held = [run for zone in names for run in quiet.get(zone, [])]
     return {
         "bin_seconds": width / limits.SECOND,
+        "start": rfc3339(origin),
         "lookups": series.lookups(traffic.bins, traffic.failures, origin, width),
         "sightings": events.sightings(drafts, places, origin, width),
         "keys": lifetimes(held)[: limits.REPORT_ROWS if zones else QUIET_KEYS],

@@ -6,6 +6,7 @@ The cells below it are finer: by type, key tag, algorithm and SOA serial.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -160,6 +161,12 @@ class Case:
     amid: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
 
 
+Note = Callable[
+    [Sequence[Case], Judged, NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]], None
+]
+"""Takes in a batch of the second walk."""
+
+
 def open_cases(found: list[Episode], catalog: Catalog) -> list[list[Case]]:
     """Give the cases in ranks: within a rank each signer belongs to one case at most."""
     numbers = {name: number for number, name in enumerate(catalog.signers)}
@@ -252,6 +259,7 @@ def count(
     asked: NDArray[np.bool_],
     origin: int,
     width: int,
+    note: Note | None = None,
 ) -> None:
     """Fill the cells and bins of one rank of cases by one walk over the sightings.
 
@@ -264,6 +272,7 @@ def count(
         asked: as in `judged`.
         origin: start of the bins of the series, ns.
         width: of a bin, ns.
+        note: called with the rank, each batch, and what `rows_of_cases` gives of it.
     """
     owner = assign(cases, catalog)
     groups, group_of = _groups(catalog)
@@ -272,6 +281,8 @@ def count(
     proven = chained(evidence, catalog, cases)
     for rows in judged(evidence, judge, catalog, places, asked):
         at, case, outcome = rows_of_cases(rows, cases, owner, judge, catalog, proven)
+        if note is not None:
+            note(cases, rows, at, case, outcome)
         moments = (rows.time[at], rows.where[at], rows.signature[at])
         place = rows.place[at] << 1 | rows.side[at]
         key = (place, group_of[rows.signature[at]], rows.serial[at])

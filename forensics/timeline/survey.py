@@ -86,9 +86,9 @@ def survey(
     judge: Judge,
     catalog: Catalog,
     places: Places,
-    note: Callable[[Judged], None] | None = None,
+    *notes: Callable[[Judged], None],
 ) -> Survey:
-    """Walk over all sightings once; `note` is called with each batch on the way."""
+    """Walk over all sightings once; each of `notes` is called with each batch on the way."""
     found: dict[Key, list[int]] = {}
     soft: dict[Key, list[int]] = {}
     signers = max(len(catalog.signers), 1)
@@ -103,7 +103,7 @@ def survey(
     windows = _Windows(signers)
     for rows in judged(evidence, judge, catalog, places):
         result.sightings += len(rows.time)
-        if note is not None:
+        for note in notes:
             note(rows)
         result.asked[rows.place[rows.paired]] = True
         result.statuses += np.bincount(rows.status, minlength=len(vocabulary.STATUSES))[:5]

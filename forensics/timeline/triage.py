@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,6 +49,7 @@ def count(
     rows: Lookups,
     chosen: NDArray[np.bool_],
     broken: NDArray[np.bool_],
+    note: Callable[[str, Lookups, NDArray[np.int64]], None] | None = None,
 ) -> None:
     """Count the chosen transactions that failed, each under one kind.
 
@@ -57,6 +59,7 @@ def count(
         rows: N transactions.
         chosen: bool (N), which to count.
         broken: bool (N), the name stands under a zone in the time of its incident.
+        note: called with each kind and its rows.
     """
     policy = np.isin(rows.ede, sorted(POLICY_EDES))
     servfail = rows.rcode == vocabulary.SERVFAIL
@@ -82,6 +85,8 @@ def count(
         hit = left & mask
         counts[kind] += int(hit.sum())
         _note(cases.setdefault(kind, {}), rows, np.flatnonzero(hit))
+        if note is not None:
+            note(kind, rows, np.flatnonzero(hit))
         left &= ~hit
 
 
