@@ -197,6 +197,7 @@ class Asker:
         self._anchors = anchors
         self._view = view
         self._supplied = supplied
+        self._tried: dict[tuple[int, bytes], bool] = {}
         self._captures = {
             number: path
             for batch in tables("captures")
@@ -225,8 +226,9 @@ class Asker:
 
         policy = POLICIES[self._options.policy]
         given = _in_force(self._supplied, at)
+        checker = Checker(policy, known=self._tried)
         servers = self._options.servers
-        walk = Walk(self._store, self._anchors, Checker(policy), at, given, servers)
+        walk = Walk(self._store, self._anchors, checker, at, given, servers)
         conclusion = Inquiry(walk, at, servers).ask(name, kind)
         if conclusion.response is None and not self._store.is_named(name):
             raise UsageError(_never_asked(self._store, name))

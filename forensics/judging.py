@@ -43,7 +43,7 @@ def report_of(
     from forensics.assembly import assemble, notes, pairings
     from forensics.hearing import hear
     from forensics.heldviews import add_views
-    from forensics.instants import add_instants
+    from forensics.instants import add_courses
     from forensics.keyring import view
     from forensics.scope import Scope
     from forensics.testimony.forgeries import forgeries, holding
@@ -177,7 +177,7 @@ def report_of(
     report = assemble(captures, losses, [*errors, *unread], counts, story, options)
     add_views(report, judgement.held, paths)
     if not in_brief:
-        add_instants(report, tables, options, anchors)
+        add_courses(report, tables, options, anchors)
     if held is not None:
         report["logs"] = held["logs"]
         agreement = report["agreement"]

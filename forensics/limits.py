@@ -509,6 +509,9 @@ UNOBTAINABLE_TRIES: Final = 6
 unobtainable: where a capture loses a third of its packets, six in a row is one case in hundreds,
 and a resolver that cannot get them asks some dozen times."""
 
+EXPLAIN_KEPT: Final = 2**13
+"""Responses kept from one question to the next: neighbouring instants rest on the same ones."""
+
 CHAINS_INCIDENTS: Final = 8
 """Incidents whose chain of trust a report tells for several instants: asking costs time."""
 
@@ -516,5 +519,9 @@ CHAINS_RUNS: Final = 1_000
 """Runs of key sets beyond which no chain of trust is told: an honest capture of a day has dozens,
 and a flood of key sets would be walked once for each instant."""
 
-CHAINS_INSTANTS: Final = 16
-"""Instants of one incident for which its chain of trust is told."""
+CHAINS_MARKED: Final = 16
+"""Instants of one incident, those of its story, at which its chain of trust is told in any case."""
+
+CHAINS_INSTANTS: Final = 160
+"""Instants of all incidents at which a chain of trust is told, at a few milliseconds each. An
+outage with fewer changes than that is drawn exactly at any instant; others in even steps."""

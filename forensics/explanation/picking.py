@@ -61,6 +61,7 @@ class Picker:
     servers: Callable[[str, str | None], int]
     server_of: NDArray[np.int64]
     clients: frozenset[str] = frozenset()
+    _last: tuple[list[str], int, dict[Class, _Rows]] = ([], 0, {})
 
     def pick(self, names: list[str], kind: int, at: int) -> dict[Class, NDArray[np.int64]]:
         """Choose the transactions that tell of a question and of the zones above it.
@@ -70,6 +71,15 @@ class Picker:
             kind: the asked type.
             at: ns; those nearest to it are taken.
         """
+        if self._last[:2] != (names, kind):
+            self._last = (names, kind, self._telling(names, kind))
+        return {
+            what: nearest(rows.where, rows.time, rows.number, at)
+            for what, rows in self._last[2].items()
+        }
+
+    def _telling(self, names: list[str], kind: int) -> dict[Class, _Rows]:
+        """Find the transactions that tell of a question at any time."""
         found: _Found = defaultdict(list)
         self._asking(names, found)
         self._holding(names, kind, found)
@@ -80,13 +90,13 @@ class Picker:
             if what[0] != "asked" or what[1] == names[0] or what[2] in {TYPE_DS, TYPE_DNSKEY}
         }
         own = self._received(wanted) if self.clients else None
-        chosen = {}
+        told = {}
         for what, parts in wanted.items():
             rows = _concatenated(parts)
             if own is not None:
                 rows = rows.those(np.isin(rows.number, own))
-            chosen[what] = nearest(rows.where, rows.time, rows.number, at)
-        return chosen
+            told[what] = rows
+        return told
 
     def _asking(self, names: list[str], found: _Found) -> None:
         for batch in self.kept("transactions"):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from forensics.explanation.columns import Kept, Tables, is_in_text, masked, numbers
 from forensics.explanation.records import Response, RRset, Signature
-from forensics.limits import SECOND
+from forensics.limits import EXPLAIN_KEPT, SECOND
 from forensics.vocabulary import (
     PAIRINGS,
     TYPE_DNSKEY,
@@ -61,13 +61,18 @@ class Reader:
     clients: frozenset[str] = frozenset()
     _known: dict[int, Signature] = field(default_factory=dict)
     _answering: frozenset[str] | None = None
+    _read: dict[int, Response] = field(default_factory=dict)
 
     def read(self, wanted: NDArray[np.int64]) -> dict[int, Response]:
         """Make the responses of these transactions, by transaction."""
         import pyarrow as pa
 
+        asked = wanted
+        found = {at: self._read[at] for at in asked.tolist() if at in self._read}
+        wanted = asked[~np.isin(asked, np.array(sorted(found), np.int64))]
+        if not len(wanted):
+            return found
         sets, facts = self._rrsets(wanted)
-        found = {}
         for batch in self.kept("transactions"):
             mask = np.isin(numbers(batch, "transaction"), wanted)
             if not mask.any():
@@ -78,6 +83,9 @@ class Reader:
             for row in rows.to_pylist():
                 response = self._response(row, sets.get(row["transaction"], []), facts)
                 found[response.transaction] = response
+        if len(self._read) > EXPLAIN_KEPT:
+            self._read.clear()
+        self._read.update(found)
         return found
 
     def _response(self, row: dict[str, Any], sets: list[RRset], facts: _Facts) -> Response:

@@ -71,22 +71,23 @@ class Checker:
     Attributes:
         policy: what the validator accepts.
         left: checks left.
+        known: by signature and key, what was found; checkers may share it.
     """
 
     policy: Policy
     left: int = EXPLAIN_CHECKS
-    _known: dict[tuple[int, bytes], bool] = field(default_factory=dict)
+    known: dict[tuple[int, bytes], bool] = field(default_factory=dict)
 
     def verifies(self, signature: Signature, key: Key) -> bool | None:
         """Whether the key made the signature; None: the limit is reached."""
         memo = (signature.number, key.rdata)
-        if memo not in self._known:
+        if memo not in self.known:
             if self.left <= 0:
                 return None
             self.left -= 1
             pair = (signature.signed_data, signature.octets)
-            self._known[memo] = verify_many(key.rdata, [pair])[0]
-        return self._known[memo]
+            self.known[memo] = verify_many(key.rdata, [pair])[0]
+        return self.known[memo]
 
     def best(self, rrset: RRset, zone: str, keys: Sequence[Key], at: int) -> Tried | None:
         """Return the signature that speaks for an RRset at `at` (ns); None: it has none.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from forensics.report import lanes, times
+from forensics.report import keylane, lanes, times
 from forensics.report.account import Report, gravest_first, part, rows, window
 from forensics.report.canvas import LEFT, RIGHT, WIDTH, Canvas, ticks
 from forensics.report.palette import CHART_CSS, LIGHT, fixed
@@ -15,7 +15,9 @@ Lane = Callable[[Canvas, Report], bool]
 
 def timeline(report: Report, *, standalone: bool = False) -> str:
     """Draw everything over time: lookups, verdicts, servers, keys, acts. Empty without data."""
-    parts = (lanes.acts, lanes.lookups, lanes.zones, lanes.servers, lanes.keys)
+    parts = (
+        lanes.acts, lanes.lookups, lanes.verdicts, lanes.zones, lanes.servers, keylane.keys,
+    )  # fmt: skip
     return _draw(report, "timeline", "What happened, over time", parts, standalone)
 
 
@@ -23,6 +25,12 @@ def lookups(report: Report, *, standalone: bool = False) -> str:
     """Draw the lookups answered and failed over time."""
     title = "Lookups answered and failed over time"
     return _draw(report, "lookups", title, (lanes.lookups,), standalone)
+
+
+def verdicts(report: Report, *, standalone: bool = False) -> str:
+    """Draw the judged sightings by status over time."""
+    title = "Verdicts over time"
+    return _draw(report, "verdicts", title, (lanes.verdicts,), standalone)
 
 
 def servers(report: Report, *, standalone: bool = False) -> str:
@@ -34,12 +42,13 @@ def servers(report: Report, *, standalone: bool = False) -> str:
 def keys(report: Report, *, standalone: bool = False) -> str:
     """Draw the life of each key and DS as it was seen."""
     title = "Keys and delegation signers as seen"
-    return _draw(report, "keys", title, (lanes.acts, lanes.keys), standalone)
+    return _draw(report, "keys", title, (lanes.acts, keylane.keys), standalone)
 
 
 FIGURES: Final = (
     ("timeline", "What happened, over time", timeline),
     ("lookups", "Lookups answered and failed over time", lookups),
+    ("verdicts", "Verdicts over time", verdicts),
     ("servers", "Good and bad sightings by server", servers),
     ("keys", "Keys and delegation signers as seen", keys),
 )

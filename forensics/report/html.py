@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from forensics.report import charts, comparison, times, words
-from forensics.report.account import Report, account, bracket, duration, part, rows, window
+from forensics.report.account import Report, Row, account, bracket, duration, part, rows, window
+from forensics.report.course import course, marked, reason_of, status_of
 from forensics.report.escape import shown, xml
+from forensics.report.following import Following
 from forensics.report.palette import CHART_CSS, DARK, LIGHT, variables
 
 EVENTS_AS_ROWS: Final = 500
@@ -31,6 +33,16 @@ def render_html(report: Report) -> str:
     zone = times.zone_named(part(report, "options").get("timezone"))
     told = account(report)
     covered = window(report)
+    following = Following(report)
+
+    def follow(name: str, *of: Any) -> Any:
+        # Digits and commas alone; as text it would be cut to a readable length.
+        return Markup(getattr(following, name)(*of))  # noqa: S704
+
+    def courses(incident: Row) -> Any:
+        # Each field is made visible and escaped; as one text it would be cut.
+        return Markup(course(incident))  # noqa: S704
+
     return str(
         _template().render(
             report=report,
@@ -43,6 +55,10 @@ def render_html(report: Report) -> str:
             covered=times.span(*covered) if covered else "",
             timezone=zone,
             matrix=matrix(report),
+            follow=follow,
+            courses=courses,
+            marked=marked,
+            step=times.length(int(following.step * times.SECOND)),
             # Digits and separators alone; as text it would be cut to a readable length.
             bins=Markup(bins(report)),  # noqa: S704
             # Each field is made visible and escaped; as one text it would be cut.
@@ -104,9 +120,11 @@ def matrix(report: Report) -> list[dict[str, Any]]:
 
     Returns:
         Per zone and type: `title`, `bad` (how many), `corner`, `heads` of the columns and `lines`,
-        each with `head` and `cells` (good, bad). Whatever is more, serials or servers, goes down.
+        each with `head`, `cells` (good, bad) and `rows`, of which each cell is made. Whatever is
+        more, serials or servers, goes down.
     """
     tables: dict[str, dict[tuple[str, str], list[int]]] = {}
+    sources: dict[int, list[Row]] = {}
     for row in rows(part(report, "series").get("matrix")):
         kind = str(row.get("type", "?"))
         serial = row.get("serial")
@@ -116,28 +134,30 @@ def matrix(report: Report) -> list[dict[str, Any]]:
         cell = table.setdefault(key, [0, 0])
         for at, name in enumerate(("good", "bad")):
             cell[at] += row[name] if isinstance(row.get(name), int) else 0
-    arranged = [_table(title, cells) for title, cells in tables.items()]
+        sources.setdefault(id(cell), []).append(row)
+    arranged = [_table(title, cells, sources) for title, cells in tables.items()]
     return sorted(arranged, key=lambda table: -table["bad"])
 
 
-def _table(title: str, cells: Mapping[tuple[str, str], list[int]]) -> dict[str, Any]:
+def _table(
+    title: str, cells: Mapping[tuple[str, str], list[int]], sources: Mapping[int, list[Row]]
+) -> dict[str, Any]:
     """Arrange the cells of one zone and type, by server and serial."""
     places = list(dict.fromkeys(place for place, _ in cells))
     serials = sorted({serial for _, serial in cells}, key=_by_number)
     down = len(serials) > len(places)
     heads, sides = (places, serials) if down else (serials, places)
+    lines = []
+    for side in sides:
+        found = [cells.get((head, side) if down else (side, head)) for head in heads]
+        made_of = [sources.get(id(cell), []) for cell in found]
+        lines.append({"head": side, "cells": found, "rows": made_of})
     return {
         "title": title,
         "bad": sum(bad for _, bad in cells.values()),
         "corner": "Serial" if down else "Server",
         "heads": heads,
-        "lines": [
-            {
-                "head": side,
-                "cells": [cells.get((head, side) if down else (side, head)) for head in heads],
-            }
-            for side in sides
-        ],
+        "lines": lines,
     }
 
 
@@ -234,6 +254,10 @@ WORDING: Final[dict[str, Any]] = {
     "phrase": words.phrase,
     "place": words.place,
     "algorithm": words.algorithm,
+    "keys_of": words.keys_of,
+    "link_name": words.link_name,
+    "status_of": status_of,
+    "reason_of": reason_of,
     "ede": words.ede,
     "explanation": words.explanation,
     "source": words.source,

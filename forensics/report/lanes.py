@@ -13,6 +13,7 @@ from typing import Any, Final
 from forensics.report import times, words
 from forensics.report.account import Report, Row, gravest_first, part, rows
 from forensics.report.canvas import CHARACTER, LEFT, RIGHT, WIDTH, Canvas, cut
+from forensics.report.rolls import steps
 
 INCIDENTS_DRAWN: Final = 3
 """Incidents whose servers get lanes: the gravest. All have their tables."""
@@ -21,7 +22,6 @@ SERVERS_DRAWN: Final = 10
 """Lanes of servers per incident: a TLD has at most thirteen addresses worth a lane each."""
 
 ZONES_DRAWN: Final = 6
-KEYS_DRAWN: Final = 16
 ACTS_DRAWN: Final = 12
 
 
@@ -76,10 +76,12 @@ def _marks(report: Report) -> list[tuple[int, str, str]]:
             for text, kind, label in found
             if (time := times.parse(text)) is not None
         ]
+    if not marks:
+        marks = list(steps(rows(part(report, "series").get("keys"))))
     return sorted(set(marks))
 
 
-def _binned(
+def binned(
     canvas: Canvas, found: Iterable[tuple[int, Mapping[str, int]]], bin_length: int
 ) -> tuple[list[tuple[int, dict[str, int]]], int]:
     """Sum rows into bins that are at least two pixels wide."""
@@ -95,7 +97,7 @@ def _binned(
     return sorted((time, dict(values)) for time, values in sums.items()), wide
 
 
-def _bin_length(report: Report) -> int:
+def bin_length(report: Report) -> int:
     """Give the length of a bin of the series, ns."""
     seconds = part(report, "series").get("bin_seconds")
     if isinstance(seconds, int | float) and seconds > 0:
@@ -103,7 +105,7 @@ def _bin_length(report: Report) -> int:
     return times.SECOND
 
 
-def _number(row: Row, name: str) -> int:
+def number(row: Row, name: str) -> int:
     """Read a count, nothing where it is absent."""
     value: Any = row.get(name)
     return value if isinstance(value, int) and value > 0 else 0
@@ -113,11 +115,11 @@ def lookups(canvas: Canvas, report: Report) -> bool:
     """Draw lookups: answered upwards, failed downwards, on one scale."""
     kinds = ("noerror", "nxdomain", "servfail", "other", "retries")
     found = [
-        (time, {**{kind: _number(row, kind) for kind in kinds}, "raw": _with_retries(row)})
+        (time, {**{kind: number(row, kind) for kind in kinds}, "raw": _with_retries(row)})
         for row in rows(part(report, "series").get("lookups"))
         if (time := times.parse(row.get("at"))) is not None
     ]
-    bins, wide = _binned(canvas, found, _bin_length(report))
+    bins, wide = binned(canvas, found, bin_length(report))
     up = max((row["noerror"] + row["nxdomain"] for _, row in bins), default=0)
     down = max((row["raw"] for _, row in bins), default=0)
     if not up and not down:
@@ -160,11 +162,72 @@ def lookups(canvas: Canvas, report: Report) -> bool:
     return True
 
 
+def verdicts(canvas: Canvas, report: Report) -> bool:
+    """Draw judged sightings by status: what holds upwards, the rest downwards, on one scale."""
+    found = [
+        (time, {name: number(row, name) for name in (*HOLDS, *FAILS)})
+        for row in rows(part(report, "series").get("verdicts"))
+        if (time := times.parse(row.get("at"))) is not None
+    ]
+    bins, wide = binned(canvas, found, bin_length(report))
+    up = max((sum(row[name] for name in HOLDS) for _, row in bins), default=0)
+    down = max((sum(row[name] for name in FAILS) for _, row in bins), default=0)
+    if not up and not down:
+        return False
+    told = f"signatures seen per {times.length(wide)}, by what each was worth then"
+    canvas.heading("Verdicts", told)
+    height = 96.0
+    above = max(height * up / (up + down), 12.0 if up else 0.0)
+    base = canvas.y + 6 + above
+    scale = height / (up + down)
+    stacks: dict[str, list[tuple[float, float, float, float]]] = defaultdict(list)
+    for at, row in bins:
+        left = canvas.x(at)
+        width = max(canvas.x(at + wide) - left - 0.6, 1.2)
+        for names, way in ((HOLDS, -1), (FAILS, 1)):
+            edge = base
+            for name in names:
+                # One bogus signature among thousands of good ones is still to be seen.
+                tall = max(row[name] * scale, 1.5) if row[name] else 0.0
+                stacks[name].append((left, edge - tall if way < 0 else edge, width, tall))
+                edge += way * tall
+    for name in (*HOLDS, *FAILS):
+        canvas.bars(stacks[name], VERDICT_STYLES[name])
+    canvas.line(((LEFT, base), (WIDTH - RIGHT, base)), "axis")
+    deepest = max(
+        (top + tall for held in stacks.values() for _, top, _, tall in held), default=base
+    )
+    canvas.y = max(base + height - above, deepest) + 8
+    if up:
+        canvas.label(base - above + 9, f"hold, at most {words.number(up)}")
+        if above > 40:
+            canvas.text(LEFT - 14, base - above + 23, "secure dark, valid pale", "small end")
+            canvas.text(LEFT - 14, base - above + 36, "insecure green", "small end")
+    if down:
+        canvas.label(max(base + 13, canvas.y - 20), f"do not, at most {words.number(down)}")
+        if height - above > 30:
+            text = "bogus hatched, indeterminate grey"
+            canvas.text(LEFT - 14, canvas.y - 6, text, "small end")
+    return True
+
+
+HOLDS: Final = ("secure", "valid", "insecure")
+FAILS: Final = ("bogus", "indeterminate")
+VERDICT_STYLES: Final = {
+    "secure": "good",
+    "valid": "good-soft",
+    "insecure": "key",
+    "bogus": "hatch",
+    "indeterminate": "open",
+}
+"""How each status is drawn."""
+
+
 def _with_retries(row: Row) -> int:
     """Count the failed lookups of a bin with the retries; without, where they were not counted."""
     raw = part(row, "raw")
-    failed = _number(row, "servfail") + _number(row, "other")
-    return max(failed, _number(raw, "servfail") + _number(raw, "other"))
+    failed = number(row, "servfail") + number(row, "other")
+    return max(failed, number(raw, "servfail") + number(raw, "other"))
 
 
 def zones(canvas: Canvas, report: Report) -> bool:
@@ -173,7 +236,7 @@ def zones(canvas: Canvas, report: Report) -> bool:
     for row in rows(part(report, "series").get("sightings")):
         time = times.parse(row.get("at"))
         if time is not None:
-            counts = {kind: _number(row, kind) for kind in ("good", "bad", "indeterminate")}
+            counts = {kind: number(row, kind) for kind in ("good", "bad", "indeterminate")}
             found[str(row.get("zone", "?"))].append((time, counts))
     if not found:
         return False
@@ -184,12 +247,12 @@ def zones(canvas: Canvas, report: Report) -> bool:
         note += f"; {words.counted(len(order) - ZONES_DRAWN, 'further zone')} not drawn"
     canvas.heading("Zones", note)
     for zone in order[:ZONES_DRAWN]:
-        _strip(canvas, found[zone], _bin_length(report), 36.0)
+        _strip(canvas, found[zone], bin_length(report), 36.0)
         good = sum(values["good"] for _, values in found[zone])
         bad = sum(values["bad"] for _, values in found[zone])
         canvas.label(
             canvas.y - 24,
-            _zone({"zone": zone}),
+            zone_named({"zone": zone}),
             f"{words.number(good)} good, {words.number(bad)} bad",
         )
     return True
@@ -199,7 +262,7 @@ def _strip(
     canvas: Canvas, found: list[tuple[int, dict[str, int]]], bin_length: int, height: float
 ) -> None:
     """Draw one lane of good and bad sightings around a line, each half on its own scale."""
-    bins, wide = _binned(canvas, found, bin_length)
+    bins, wide = binned(canvas, found, bin_length)
     base = canvas.y + height / 2
     half = height / 2 - 3
     peaks = {kind: max((row[kind] for _, row in bins), default=0) for kind in ("good", "bad")}
@@ -231,7 +294,7 @@ def servers(canvas: Canvas, report: Report) -> bool:
         time = times.parse(row.get("at"))
         if time is not None and row.get("server"):
             key = (str(row.get("zone")), str(row["server"]), str(row.get("nsid") or ""))
-            counts = {kind: _number(row, kind) for kind in ("good", "bad", "indeterminate")}
+            counts = {kind: number(row, kind) for kind in ("good", "bad", "indeterminate")}
             series[key].append((time, counts))
     for incident in gravest_first(report)[:INCIDENTS_DRAWN]:
         found = rows(incident.get("servers"))
@@ -242,7 +305,7 @@ def servers(canvas: Canvas, report: Report) -> bool:
         if len(found) > SERVERS_DRAWN:
             note = f"{words.counted(len(found) - SERVERS_DRAWN, 'further server')} not drawn"
         canvas.heading(cut(f"Servers of {incident.get('zone', '?')}", LEFT - 16), note)
-        worst = sorted(found, key=lambda server: -_number(server, "bad"))[:SERVERS_DRAWN]
+        worst = sorted(found, key=lambda server: -number(server, "bad"))[:SERVERS_DRAWN]
         for server in [server for server in found if server in worst]:
             zone, address = str(incident.get("zone")), str(server.get("address"))
             key = (zone, address, str(server.get("nsid") or ""))
@@ -250,11 +313,11 @@ def servers(canvas: Canvas, report: Report) -> bool:
             _brackets(canvas, server, top + 4)
             canvas.y = top + 14
             if series.get(key):
-                _strip(canvas, series[key], _bin_length(report), 22.0)
+                _strip(canvas, series[key], bin_length(report), 22.0)
             else:
                 canvas.y += 16
-            seen = _number(server, "good") + _number(server, "bad")
-            tally = f"{words.number(_number(server, 'bad'))} of {words.number(seen)} bad"
+            seen = number(server, "good") + number(server, "bad")
+            tally = f"{words.number(number(server, 'bad'))} of {words.number(seen)} bad"
             instance = server.get("nsid")
             canvas.label(top + 12, address, f"{instance} · {tally}" if instance else tally)
     return drawn
@@ -285,64 +348,7 @@ def _brackets(canvas: Canvas, server: Row, top: float) -> None:
             canvas.diamond(canvas.x(time), middle, "bad", f"{text} {times.exact(time)} UTC")
 
 
-def keys(canvas: Canvas, report: Report) -> bool:
-    """Draw keys and DS as bars from their first to their last sighting, then hidden signers."""
-    broken = {str(incident.get("zone")) for incident in gravest_first(report)}
-    # The keys of broken zones come first, their own order kept: the rest may be cut off.
-    found = sorted(
-        rows(part(report, "series").get("keys")), key=lambda key: str(key.get("zone")) not in broken
-    )
-    hidden = [
-        (incident, signer)
-        for incident in gravest_first(report)[:INCIDENTS_DRAWN]
-        for signer in rows(incident.get("signers"))
-        if signer.get("published") is False
-    ]
-    if not found and not hidden:
-        return False
-    note = "from first to last sighting"
-    if len(found) > KEYS_DRAWN:
-        note += f"; {words.counted(len(found) - KEYS_DRAWN, 'further key')} not drawn"
-    canvas.heading("Keys", note)
-    for key in found[:KEYS_DRAWN]:
-        first, last = times.parse(key.get("first")), times.parse(key.get("last"))
-        kind = str(key.get("type", "DNSKEY"))
-        canvas.label(canvas.y + 12, f"{kind} {key.get('tag', '?')} · {_zone(key)}")
-        if first is not None and last is not None:
-            left, right = canvas.x(first), canvas.x(last)
-            style = "ds-line" if kind.endswith("DS") else "key"
-            hint = f"{times.exact(first)} to {times.exact(last)} UTC"
-            canvas.box(left, canvas.y + 3, right - left, 11, style, hint)
-            name = words.algorithm(key.get("algorithm"))
-            if right - left > len(name) * CHARACTER + 12:
-                inside = "small" if style == "ds-line" else "small inside"
-                canvas.text(left + 6, canvas.y + 12.4, name, inside)
-            elif right + len(name) * CHARACTER + 8 < WIDTH:
-                canvas.text(right + 6, canvas.y + 12, name, "small")
-        canvas.y += 19
-    for incident, signer in hidden[:KEYS_DRAWN]:
-        onset, recovery = part(incident, "onset"), part(incident, "recovery")
-        first, last = times.parse(onset.get("first_bad")), times.parse(recovery.get("last_bad"))
-        canvas.label(canvas.y + 12, f"signer {signer.get('tag', '?')} · {_zone(incident)}")
-        if first is not None:
-            left = canvas.x(first)
-            right = canvas.x(canvas.end if last is None else last)
-            canvas.box(left, canvas.y + 1, right - left, 15, "ghost")
-            made = words.counted(signer.get("signatures"), "signature")
-            text = f"never published · {made}"
-            if signer.get("recovered"):
-                text += " · key recovered"
-            if right - left > len(text) * CHARACTER + 12:
-                canvas.text(left + 6, canvas.y + 12.4, text, "t-bad small")
-            elif right + len(text) * CHARACTER + 8 < WIDTH:
-                canvas.text(right + 8, canvas.y + 12, text, "t-bad")
-            else:
-                canvas.text(left - 8, canvas.y + 12, text, "t-bad end")
-        canvas.y += 20
-    return True
-
-
-def _zone(row: Row) -> str:
+def zone_named(row: Row) -> str:
     """Name a zone; the root's dot alone is easily overlooked."""
     name = str(row.get("zone", "?"))
     return ". (root)" if name == "." else name

@@ -21,6 +21,7 @@ LIGHT: Final = {
     "bad": "#ad2d13",
     "bad-soft": "#f7dcd2",
     "open": "#8b8f97",
+    "chain": "#1c7436",
     "key": "#2c7a68",
     "ds": "#82549b",
     "mark": "#7a5b00",
@@ -38,6 +39,7 @@ DARK: Final = {
     "bad": "#ff8a68",
     "bad-soft": "#4b271c",
     "open": "#878c96",
+    "chain": "#6ec98a",
     "key": "#63c7ae",
     "ds": "#c7a0da",
     "mark": "#e3c15c",
@@ -70,6 +72,7 @@ font-size:11.5px;fill:var(--ink)}
 .chart .open{fill:var(--open)}
 .chart .open-line{stroke:var(--open);stroke-width:1.2;fill:none}
 .chart .key{fill:var(--key)}
+.chart .signing{fill:var(--ink)}
 .chart .ds{fill:var(--ds)}
 .chart .ds-line{stroke:var(--ds);stroke-width:1.5;fill:var(--paper)}
 .chart .ghost{stroke:var(--bad);stroke-width:1.5;stroke-dasharray:5 3;fill:none}

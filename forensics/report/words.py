@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from forensics.report.times import NONE
@@ -180,6 +180,21 @@ def algorithm(number: Any) -> str:
     """Name a DNSSEC algorithm: `13 ECDSAP256SHA256`."""
     name = _ALGORITHMS.get(number) if isinstance(number, int) else None
     return f"{number} {name}" if name else f"{number}"
+
+
+def keys_of(found: Sequence[Mapping[str, Any]]) -> str:
+    """Name keys by tag and algorithm."""
+    named = ((key.get("tag", "?"), algorithm(key.get("algorithm", "?"))) for key in found)
+    return ", ".join(f"{tag} ({name})" for tag, name in named)
+
+
+def link_name(link: Mapping[str, Any]) -> str:
+    """Name a link of a chain of trust by what it is about."""
+    kind = str(link.get("link", ""))
+    names = {"anchor": "trust anchor", "denial": "proof of absence"}
+    if kind == "rrset" and link.get("type"):
+        return str(link["type"])
+    return names.get(kind) or phrase(kind)
 
 
 def triage_case(case: Any) -> tuple[str, str]:

@@ -1,5 +1,5 @@
 "use strict";
-// Sorts and filters the event table, links it with a time brush, copies display filters, unfolds what is linked or printed. The page is whole without it.
+// Sorts and filters the event table, lets tables and chains of trust follow a time brush, copies display filters, unfolds what is linked or printed. The page is whole without it.
 (() => {
   const chosen = { from: -Infinity, to: Infinity };
   const followers = [];
@@ -107,23 +107,126 @@
     });
   }
 
-  for (const box of document.querySelectorAll(".instants")) {
-    const states = Array.from(box.children);
-    const told = box.previousElementSibling.querySelector(".follows");
+  const brush = document.getElementById("brush");
+  const scale = { start: Number(brush?.dataset.start), step: Number(brush?.dataset.step) };
+  const pairs = (text) => {
+    const numbers = text ? text.split(",").map(Number) : [];
+    return numbers.filter((_, at) => at % 2 === 0).map((bin, at) => [bin, numbers[2 * at + 1]]);
+  };
+  // A bin counts that touches the chosen time.
+  const within = ([bin]) => {
+    const begin = scale.start + bin * scale.step;
+    return begin < chosen.to && begin + scale.step > chosen.from;
+  };
+  const sum = (counts) => counts.filter(within).reduce((all, [, count]) => all + count, 0);
+  const written = (count) => count.toLocaleString("en");
+  const follow = (cell, told) => {
+    const whole = { text: cell.textContent, name: cell.className };
     followers.push(() => {
-      // The last state that began by the end of the chosen time; all of them when none is chosen.
-      const all = chosen.to === Infinity;
-      let last = 0;
-      states.forEach((state, at) => (last = Number(state.dataset.at) <= chosen.to ? at : last));
-      states.forEach((state, at) => (state.hidden = !all && at !== last));
-      told.hidden = all;
+      const found = chosen.to === Infinity ? whole : told();
+      if (found.name !== undefined) cell.className = found.name;
+      cell.textContent = found.text;
     });
+  };
+  if (scale.step) {
+    for (const cell of document.querySelectorAll("[data-over]")) {
+      const counts = pairs(cell.dataset.over);
+      follow(cell, () => ({ text: written(sum(counts)) }));
+    }
+    for (const cell of document.querySelectorAll("[data-distinct]")) {
+      const seen = pairs(cell.dataset.distinct);
+      follow(cell, () => ({ text: written(new Set(seen.filter(within).map(([, thing]) => thing)).size) }));
+    }
+    for (const cell of document.querySelectorAll("[data-good]")) {
+      const counts = [pairs(cell.dataset.good), pairs(cell.dataset.bad)];
+      follow(cell, () => {
+        const [good, bad] = counts.map(sum);
+        if (!good && !bad) return { text: "–", name: "" };
+        if (!bad) return { text: `● ${written(good)}`, name: "cell-good" };
+        if (!good) return { text: `✕ ${written(bad)}`, name: "cell-bad" };
+        return { text: `◐ ${written(good)} / ${written(bad)}`, name: "cell-mixed" };
+      });
+    }
+    const notes = document.querySelectorAll(".follows");
+    followers.push(() => notes.forEach((note) => (note.hidden = chosen.to === Infinity)));
   }
 
-  const brush = document.getElementById("brush");
+  const made = (name, className, text) => {
+    const element = document.createElement(name);
+    if (className) element.className = className;
+    element.textContent = text;
+    return element;
+  };
   const drawing = document.querySelector("svg.chart");
+  for (const form of document.querySelectorAll("form.course")) {
+    const links = [];
+    const states = [];
+    const data = form.querySelector(".course-data");
+    for (const line of data.textContent.split("\n")) {
+      const [kind, ...fields] = line.split("\t");
+      if (kind === "L") links.push(fields);
+      if (kind === "S") {
+        const [at, time, status, reason, numbers] = fields;
+        states.push({ at: Number(at), time, status, reason, links: numbers.split(",").filter(Boolean).map(Number) });
+      }
+    }
+    data.remove();
+    if (!states.length || !drawing) continue;
+    const start = Number(drawing.dataset.from);
+    const length = Number(drawing.dataset.to) - start;
+    const slider = form.querySelector(".course-at");
+    const back = form.querySelector(".course-back");
+    const on = form.querySelector(".course-on");
+    const told = form.querySelector("output");
+    const box = form.querySelector(".course-chain");
+    let shown = -1;
+    const draw = (instant) => {
+      let now = 0;
+      states.forEach((state, at) => (now = state.at <= instant ? at : now));
+      const state = states[now];
+      const from = new Date(Math.max(instant, start)).toISOString().replace("T", " ").slice(0, 23);
+      const why = state.reason ? `, ${state.reason}` : "";
+      told.textContent = `At ${from} UTC: ${state.status}${why}, since ${state.time}`;
+      slider.setAttribute("aria-valuetext", `${from} UTC, ${state.status}${why}`);
+      back.disabled = now === 0;
+      on.disabled = now === states.length - 1;
+      if (now === shown) return;
+      shown = now;
+      const list = made("ol", "chain", "");
+      for (const [zone, link, status, reason, keys, time, frame, capture, until] of state.links.map((at) => links[at]).filter(Boolean)) {
+        const item = made("li", status, "");
+        item.append(made("b", "link-zone", zone), " ", made("b", "", link), made("span", "link-status", reason ? `${status}: ${reason}` : status));
+        if (keys) item.append(made("span", "", `key ${keys}`));
+        if (time) item.append(made("span", "", `seen ${time} UTC`));
+        if (until) item.append(made("span", "", `signed until ${until} UTC`));
+        if (frame) {
+          const place = made("span", "", "");
+          place.append(made("code", "filter", `frame.number == ${frame}`));
+          item.append(place);
+          if (capture) item.append(made("span", "local", capture));
+        }
+        list.append(item);
+      }
+      box.replaceChildren(list);
+    };
+    // Rounded up, so that a change which is jumped to has happened.
+    const move = (instant) => {
+      slider.value = String(Math.min(Math.max(((instant - start) / length) * 1000, 0), 1000));
+      draw(instant);
+    };
+    slider.addEventListener("input", () => draw(start + (length * slider.valueAsNumber) / 1000));
+    back.addEventListener("click", () => move(states[shown - 1].at));
+    on.addEventListener("click", () => move(states[shown + 1].at));
+    form.addEventListener("submit", (event) => event.preventDefault());
+    const first = Number(form.dataset.from) >= 0 ? Math.ceil(Number(form.dataset.from)) : states[0].at;
+    followers.push(() => move(chosen.to === Infinity ? first : chosen.to));
+    form.hidden = false;
+    form.previousElementSibling.classList.add("on-paper");
+    move(first);
+  }
+
   if (brush && drawing) {
-    const scale = Object.fromEntries(
+    const sheet = Object.fromEntries(
       ["from", "to", "left", "right", "bottom"].map((name) => [name, Number(drawing.dataset[name])]),
     );
     const lookups = brush.dataset.bins.split(";").filter(Boolean).map((bin) => bin.split(":").map(Number));
@@ -133,23 +236,23 @@
     const shade = document.createElementNS(drawing.namespaceURI, "rect");
     shade.setAttribute("class", "brush-shade");
     shade.setAttribute("y", "20");
-    shade.setAttribute("height", String(scale.bottom - 58));
-    const length = scale.to - scale.from;
+    shade.setAttribute("height", String(sheet.bottom - 58));
+    const length = sheet.to - sheet.from;
     const clock = (time) => new Date(time).toISOString().slice(11, length < 600000 ? 23 : 19);
     const apply = () => {
       const low = Math.min(from.valueAsNumber, to.valueAsNumber);
       const high = Math.max(from.valueAsNumber, to.valueAsNumber);
       const whole = low === 0 && high === 1000;
-      chosen.from = whole ? -Infinity : scale.from + (length * low) / 1000;
-      chosen.to = whole ? Infinity : scale.from + (length * high) / 1000;
+      chosen.from = whole ? -Infinity : sheet.from + (length * low) / 1000;
+      chosen.to = whole ? Infinity : sheet.from + (length * high) / 1000;
       for (const [slider, time] of [[from, chosen.from], [to, chosen.to]])
         slider.setAttribute("aria-valuetext", whole ? "whole time" : `${clock(time)} UTC`);
       if (whole) {
         shade.remove();
         tally.textContent = "";
       } else {
-        const wide = (scale.right - scale.left) / 1000;
-        shade.setAttribute("x", String(scale.left + low * wide));
+        const wide = (sheet.right - sheet.left) / 1000;
+        shade.setAttribute("x", String(sheet.left + low * wide));
         shade.setAttribute("width", String(Math.max((high - low) * wide, 1)));
         drawing.append(shade);
         let answered = 0;
@@ -169,7 +272,7 @@
     const share = (event) => {
       const box = drawing.getBoundingClientRect();
       const x = ((event.clientX - box.left) / box.width) * drawing.viewBox.baseVal.width;
-      return Math.round(Math.min(Math.max((x - scale.left) / (scale.right - scale.left), 0), 1) * 1000);
+      return Math.round(Math.min(Math.max((x - sheet.left) / (sheet.right - sheet.left), 0), 1) * 1000);
     };
     drawing.addEventListener("pointerdown", (event) => {
       if (event.button || event.pointerType === "touch") return;
