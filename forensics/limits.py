@@ -522,6 +522,6 @@ and a flood of key sets would be walked once for each instant."""
 CHAINS_MARKED: Final = 16
 """Instants of one incident, those of its story, at which its chain of trust is told in any case."""
 
-CHAINS_INSTANTS: Final = 160
+CHAINS_INSTANTS: Final = 256
 """Instants of all incidents at which a chain of trust is told, at a few milliseconds each. An
 outage with fewer changes than that is drawn exactly at any instant; others in even steps."""

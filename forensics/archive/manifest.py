@@ -25,6 +25,8 @@ def write_manifest(folder: Path, *, kind: str, more: dict[str, Any] | None = Non
         "kind": kind,
         "tool": {"name": "dns-forensics", "version": __version__},
         "schema_version": schemas.SCHEMA_VERSION,
+        # Zones and their cuts are read from the captures: no list of suffixes that could be old.
+        "public_suffix_list": None,
         **(more or {}),
         "files": {
             path.relative_to(folder).as_posix(): {

@@ -47,8 +47,8 @@ def course(incident: Row) -> str:
         # Rounded up: an instant chosen to the millisecond never shows what came after it.
         at = str(-(-time // 1_000_000))
         numbers = ",".join(map(str, _numbers(state)))
-        fields = (at, times.stamp(state.get("at")), status_of(state), reason_of(state), numbers)
-        lines.append("\t".join(map(xml, ("S", *fields))))
+        told_of = (times.stamp(state.get("at")), status_of(state), reason_of(state))
+        lines.append("\t".join(map(xml, ("S", at, *told_of, numbers))))
     return "\n".join(lines) if lines and lines[-1].startswith("S") else ""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from forensics.report import times
 from forensics.report.account import Report, Row, part, rows
@@ -65,7 +65,7 @@ class Following:
 
     def impact(self, incident: Any, name: str, total: Any) -> str:
         """Follow one figure of whom an incident hurt."""
-        counts = part(self._impact, incident).get(name)
+        counts: Any = self._impact.get(incident, {}).get(name)
         if name not in _DISTINCT:
             return self._attribute(counts, total)
         if self.start is None or not _is_pairs(counts) or len(set(counts[1::2])) != total:
@@ -75,7 +75,7 @@ class Following:
     def resolver(self, incident: Any, row: Row, name: str, total: Any) -> str:
         """Follow what a resolver told its clients: `servfail`, `answered` or the code of an EDE."""
         key = (incident, row.get("address"), row.get("identity"))
-        held = self._resolvers.get(key, {})
+        held: Row = self._resolvers.get(key, {})
         known = held if name in {"servfail", "answered"} else part(held, "ede")
         return self._attribute(known.get(name), total)
 
@@ -102,7 +102,7 @@ class Following:
         return f' data-over="{_joined(counts)}"'
 
 
-def _is_pairs(counts: Any) -> bool:
+def _is_pairs(counts: Any) -> TypeGuard[list[int]]:
     """Tell whether it is a list of pairs of numbers."""
     return (
         isinstance(counts, list)

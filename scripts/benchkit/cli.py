@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchkit import archive, capture, formats, ingest, mix, soak, validate
+from benchkit import archive, capture, formats, ingest, mix, page, soak, validate
 from benchkit.contenders import default_ours
 from benchkit.measure import ProgramFailed
 
@@ -31,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.command == "validate":
         validate.bench(options.signatures, options.algorithm or list(validate.ALGORITHMS))
+        return 0
+    if options.command == "page":
+        page.bench(options.events, options.runs)
         return 0
     if options.command == "soak":
         return soak.bench(options.minutes, options.speed, options.horizon)
@@ -115,6 +118,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "stream", parents=[shared], help="write the synthetic capture to standard output"
     )
+    shown = commands.add_parser("page", help="time report.html with many events in Chromium")
+    shown.add_argument("--events", type=positive, default=100_000, help="default: %(default)s")
+    shown.add_argument("--runs", type=positive, default=5, help="default: %(default)s")
     long = commands.add_parser(
         "soak", help="let watch follow rotating files and a socket for long, and look at its memory"
     )

@@ -138,6 +138,90 @@ def _series() -> dict[str, Any]:
     }
 
 
+def spread(total: int, first: int = 103, last: int = 259) -> list[int]:
+    """A count as pairs of bin and count, over the minutes from `first` to `last`."""
+    bins = range(first, last + 1)
+    share, rest = divmod(total, len(bins))
+    counts = [share + (at < rest) for at in range(len(bins))]
+    return [n for bin_, count in zip(bins, counts, strict=True) if count for n in (bin_, count)]
+
+
+def _over_time(report: dict[str, Any]) -> None:
+    """Add what lets tables follow the time brush, adding up to what they say."""
+    series, incident = report["series"], report["incidents"][0]
+    statuses = report["counts"]["verdicts"]
+    bins: dict[int, dict[str, int]] = {}
+    for status, total in statuses.items():
+        pairs = spread(total, *(() if status == "bogus" else (0, 359)))
+        for bin_, count in zip(pairs[::2], pairs[1::2], strict=True):
+            bins.setdefault(bin_, dict.fromkeys(statuses, 0))[status] = count
+    series["verdicts"] = [{"at": _minute(bin_), **row} for bin_, row in sorted(bins.items())]
+    for number, row in enumerate(series["matrix"]):
+        row["good_over"] = spread(row["good"], 20 * (number % 9), 20 * (number % 9) + 19)
+        row["bad_over"] = spread(row["bad"], 120, 139)
+    impact = incident["impact"]
+    series["over"] = {
+        "seconds": 60.0,
+        "triage": {kind: spread(total) for kind, total in report["triage"].items()},
+        "impact": [
+            {
+                "incident": incident["id"],
+                **{
+                    name: spread(impact[name])
+                    for name in ("transactions", "servfail", "signed", "unsigned", "retries")
+                },
+                "clients": [n for client in range(1_208) for n in (103 + client % 150, client)],
+            }
+        ],
+        "resolvers": [
+            {
+                "incident": incident["id"], "address": row["address"],
+                "identity": row["identity"], "servfail": spread(row["servfail"]),
+                "answered": spread(row["answered"]),
+                "ede": {code: spread(total) for code, total in row["ede"].items()},
+            }
+            for row in incident["resolvers"]
+        ],
+    }  # fmt: skip
+    series["over"]["impact"][0]["clients"] = [
+        n for pair in sorted((103 + c % 150, c) for c in range(1_208)) for n in pair
+    ]
+
+
+def course() -> dict[str, Any]:
+    """A chain of trust over time: secure, bogus from 19:43:15, flapping once, good from 22:19."""
+
+    def link(zone: str, kind: str, of: str, hour: int, minute: int, **more: Any) -> dict[str, Any]:
+        return {
+            "zone": zone, "link": kind, "type": of, "status": "secure", "reason": "none",
+            "keys": [{"tag": 20_326, "algorithm": 8}], "capture": "captures/resolver.pcap",
+            "frame": 100 + minute, "time": at(hour, minute), "valid_until": at(23, 0, 0, 9), **more,
+        }  # fmt: skip
+
+    bad = {"status": "bogus", "reason": "signature-invalid"}
+    links = [
+        link(".", "anchor", "DS", 18, 0, time=None, frame=None, capture=None, valid_until=None),
+        link("de.", "ds", "DS", 18, 1),
+        link("de.", "rrset", "SOA", 18, 2),
+        link("de.", "rrset", "SOA", 19, 43, **bad),
+        link("de.", "rrset", "SOA", 20, 10),
+        link("de.", "rrset", "SOA", 20, 15, **bad),
+        link("de.", "rrset", "SOA", 22, 19),
+    ]
+    states = [
+        {"at": at(hour, minute, second), "status": links[own]["status"],
+         "reason": links[own]["reason"], "links": [0, 1, own], "marked": marked}
+        for hour, minute, second, own, marked in (
+            (18, 0, 0, 2, True), (19, 43, 15.004118, 3, True), (20, 10, 0, 4, False),
+            (20, 15, 0, 5, False), (22, 19, 54.5, 6, True),
+        )
+    ]  # fmt: skip
+    return {
+        "name": "de.", "type": "SOA", "exact": True, "moments": 5, "asked": 5,
+        "links": links, "states": states,
+    }  # fmt: skip
+
+
 def _events(number: int) -> list[dict[str, Any]]:
     chance = random.Random(5)
     rows = []
@@ -297,7 +381,7 @@ def sample(events: int = 300) -> dict[str, Any]:
         "de. were made with two keys that it never published, so validating resolvers refused "
         "names below it for two and a half hours.",
     }  # fmt: skip
-    return {
+    report = {
         "schema": "dns-forensics/report/1",
         "tool": {"name": "dns-forensics", "version": "0.1.0"},
         "captures": captures,
@@ -338,6 +422,9 @@ def sample(events: int = 300) -> dict[str, Any]:
         "options": {"policy": "strict", "timezone": "Europe/Berlin", "zone": None,
                     "trust_anchor": None, "server": [], "exit_code": False},
     }  # fmt: skip
+    incident["course"] = course()
+    _over_time(report)
+    return report
 
 
 def empty() -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -201,30 +203,8 @@ def test_headings_and_tables_are_accessible(visit: Any) -> None:
     assert set(named) <= set(ids)
 
 
-def _instants() -> dict[str, Any]:
-    """The sample with a chain of trust at three instants."""
-    report = samples.sample(200)
-    link = {"zone": "de.", "link": "rrset", "keys": [{"tag": 1, "algorithm": 13}], "frames": [7]}
-    report["incidents"][0]["instants"] = [
-        {
-            "at": samples.at(hour, minute), "name": "de.", "type": "SOA", "status": status,
-            "reason": reason, "chain": [{**link, "status": status, "reason": reason}],
-        }
-        for hour, minute, status, reason in (
-            (18, 0, "secure", "none"),
-            (19, 43, "bogus", "signature-invalid"),
-            (22, 20, "secure", "none"),
-        )
-    ]  # fmt: skip
-    return report
-
-
-def test_the_time_brush_narrows_events_counts_and_the_chain(visit: Any) -> None:
-    seen = visit(_instants(), viewport={"width": 1280, "height": 900})
-    page = seen.page
-    rows, states = page.locator("#event-table tbody tr"), page.locator(".instants > .instant")
-    assert [states.nth(at).is_visible() for at in range(3)] == [True] * 3
-    whole = rows.count()
+def _drag(page: Any, low: float, high: float) -> tuple[float, float]:
+    """Drag the brush over a part of the drawing; the times that it chose, ms."""
     drawing = page.locator("svg.chart").first
     drawing.scroll_into_view_if_needed()
     box = drawing.bounding_box()
@@ -235,42 +215,178 @@ def test_the_time_brush_narrows_events_counts_and_the_chain(visit: Any) -> None:
     def x(share: float) -> float:
         return box["x"] + (left + (right - left) * share) / wide * box["width"]
 
-    page.mouse.move(x(0.3), box["y"] + 60)
+    page.mouse.move(x(low), box["y"] + 60)
     page.mouse.down()
-    page.mouse.move(x(0.4), box["y"] + 60)
-    page.mouse.move(x(0.5), box["y"] + 60)
+    page.mouse.move(x((low + high) / 2), box["y"] + 60)
+    page.mouse.move(x(high), box["y"] + 60)
     page.mouse.up()
-    low, high = (first + (last - first) * share for share in (0.298, 0.502))
-    shown = [
-        int(rows.nth(at).get_attribute("data-at"))
-        for at in range(rows.count())
-        if rows.nth(at).is_visible()
+    shares = [
+        int(page.eval_on_selector(name, "slider => slider.value")) / 1000
+        for name in ("#brush-from", "#brush-to")
     ]
+    return first + (last - first) * shares[0], first + (last - first) * shares[1]
+
+
+def _within(pairs: list[int], low: float, high: float) -> list[tuple[int, int]]:
+    """The pairs of the sample whose minute touches a time, ms: worked out here once more."""
+    start = int(datetime(2026, 5, 5, 18, tzinfo=UTC).timestamp()) * 1000
+    every = zip(pairs[::2], pairs[1::2], strict=True)
+    return [
+        (bin_, n)
+        for bin_, n in every
+        if start + bin_ * 60_000 < high and start + (bin_ + 1) * 60_000 > low
+    ]
+
+
+def test_the_time_brush_narrows_the_events(visit: Any) -> None:
+    seen = visit(samples.sample(200), viewport={"width": 1280, "height": 900})
+    page = seen.page
+    rows = page.locator("#event-table tbody tr")
+    whole = rows.count()
+    low, high = _drag(page, 0.3, 0.5)
+    shown = [int(rows.nth(at).get_attribute("data-at")) for at in range(rows.count())]
     assert 0 < len(shown) < whole
     assert all(low <= time <= high for time in shown)
     assert "lookups answered" in page.text_content("#brush-tally")
-    assert sum(states.nth(at).is_visible() for at in range(3)) == 1
     page.click("#brush-clear")
     page.locator("#brush-tally:empty").wait_for(state="attached")
     assert rows.count() == whole
-    assert all(states.nth(at).is_visible() for at in range(3))
+    assert seen.noise == []
+
+
+def test_every_table_follows_the_time_brush_and_comes_back(visit: Any) -> None:
+    report = samples.sample(10)
+    page = visit(report, viewport={"width": 1280, "height": 900}).page
+    over = report["series"]["over"]
+    before = page.locator("main").inner_text()
+    low, high = _drag(page, 0.31, 0.37)
+
+    def total(pairs: list[int]) -> str:
+        return f"{sum(count for _, count in _within(pairs, low, high)):,}"
+
+    def cell(caption: str, head: str, column: int) -> str:
+        row = page.locator(f"table:has(caption:text('{caption}')) tr", has_text=head).first
+        return row.locator("td").nth(column).inner_text()
+
+    triage = "Every failed lookup by its kind"
+    assert cell(triage, "timeout", 1) == total(over["triage"]["timeout"]) != "1,204"
+    verdict = "Every judged signature"
+    pairs = [n for at, row in enumerate(report["series"]["verdicts"]) for n in (at, row["secure"])]
+    assert cell(verdict, "secure", 1) == total(pairs) != "7,204"
+    told = "What resolvers told their clients"
+    first = over["resolvers"][0]
+    assert cell(told, "203.0.113.9", 0) == total(first["servfail"]) != "9,204"
+    assert cell(told, "203.0.113.9", 1) == total(first["answered"])
+    assert total(first["ede"]["6"]) in cell(told, "203.0.113.9", 2)
+    hurt = over["impact"][0]
+    impact = page.locator("h4:text('Whom it hurt') ~ dl dd").all_inner_texts()
+    assert impact[:3] == [
+        total(hurt["transactions"]),
+        total(hurt["servfail"]),
+        total(hurt["signed"]),
+    ]
+    clients = {client for _, client in _within(hurt["clients"], low, high)}
+    assert f"{len(clients):,}" in impact
+    assert "4,117 in the whole time" in impact  # zones: not to be told of a part of the time
+    row = next(row for row in report["series"]["matrix"] if row["type"] == "SOA" and row["bad"])
+    good, bad = total(row["good_over"]), total(row["bad_over"])
+    place = f"{row['server']} · {row['nsid']}"
+    shown = page.evaluate(
+        """([title, place, serial]) => {
+        const table = [...document.querySelectorAll('table.cells')].find(
+          (one) => one.caption.textContent === title);
+        const column = [...table.tHead.rows[0].cells].findIndex((one) => one.textContent === place);
+        const line = [...table.tBodies[0].rows].find((one) => one.cells[0].textContent === serial);
+        return [line.cells[column].textContent, line.cells[column].className]; }""",
+        ["SOA", place, str(row["serial"])],
+    )
+    assert (good, shown) == ("0", [f"✕ {bad}", "cell-bad"])
+    assert page.locator(".follows:visible").count() >= 5
+    page.click("#brush-clear")
+    page.locator("#brush-tally:empty").wait_for(state="attached")
+    assert page.locator("main").inner_text() == before
+
+
+def test_a_cell_whose_counts_do_not_add_up_does_not_follow() -> None:
+    report = samples.sample(1)
+    report["triage"]["timeout"] += 1
+    report["series"]["over"]["impact"][0]["transactions"][1] += 1
+    page = render_html(report)
+    assert re.search(r"<td class=\"num\">1,205</td>", page)
+    assert re.search(r"<dd>48,695<span class=\"follows\" hidden> in the whole time", page)
+    assert re.search(r"<td class=\"num\" data-over=\"[\d,]+\">88</td>", page)
+
+
+def test_the_chain_of_trust_is_drawn_at_any_instant(visit: Any) -> None:
+    seen = visit(samples.sample(5), viewport={"width": 1280, "height": 900})
+    page = seen.page
+    chain, told = page.locator(".course-chain li"), page.locator("form.course output")
+    links = [link.replace("\n", " ") for link in chain.all_inner_texts()]
+    assert len(links) == 3
+    assert "bogus: signature invalid" in links[2]  # at first it stands at the onset
+    assert "19:43:15" in told.inner_text()
+    assert "key 20326 (8 RSASHA256)" in links[2]
+    assert "frame.number == 143" in links[2]
+    assert page.locator(".instants").is_visible() is False
+
+    def status_at(hour: int, minute: int, second: float) -> str:
+        page.eval_on_selector(
+            "form.course .course-at",
+            """(slider, at) => {
+            const sheet = document.querySelector('svg.chart').dataset;
+            slider.step = 'any';
+            slider.value = (1000 * (at - sheet.from)) / (sheet.to - sheet.from);
+            slider.dispatchEvent(new Event('input')); }""",
+            int(datetime(2026, 5, 5, hour, minute, tzinfo=UTC).timestamp() * 1000 + second * 1000),
+        )
+        return chain.nth(2).get_attribute("class")
+
+    for hour, minute, second, status in (
+        (18, 30, 0, "secure"), (19, 43, 14, "secure"), (19, 43, 16, "bogus"), (20, 9, 58, "bogus"),
+        (20, 12, 0, "secure"), (20, 16, 0, "bogus"), (22, 19, 53, "bogus"), (22, 20, 0, "secure"),
+    ):  # fmt: skip
+        assert status_at(hour, minute, second) == status, (hour, minute, second)
+    page.click("form.course .course-back")
+    assert chain.nth(2).get_attribute("class") == "bogus"
+    assert "20:15:00" in told.inner_text()
+    page.click("form.course .course-back")
+    assert chain.nth(2).get_attribute("class") == "secure"
+    page.click("form.course .course-on")
+    assert chain.nth(2).get_attribute("class") == "bogus"
+    # It moves with the brush: to the end of the chosen time.
+    _, high = _drag(page, 0.05, 0.2)
+    assert chain.nth(2).get_attribute("class") == "secure"
+    moment = datetime.fromtimestamp(high / 1000, UTC)
+    assert f"At {moment:%Y-%m-%d %H:%M:%S}" in told.inner_text()
     assert seen.noise == []
 
 
 def test_the_time_brush_works_from_the_keyboard_and_says_what_it_chose(visit: Any) -> None:
-    page = visit(_instants()).page
+    page = visit(samples.sample(20)).page
     page.focus("#brush-to")
     page.keyboard.press("Home")
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     told = page.get_attribute("#brush-to", "aria-valuetext")
     assert told.endswith("UTC")
-    assert page.locator(".instants > .instant:visible").count() == 1
-    assert "secure" in page.locator(".instants > .instant:visible").text_content()
+    assert "secure" in page.locator("form.course output").text_content()
+    assert "secure" in page.get_attribute("form.course .course-at", "aria-valuetext")
+
+
+def test_on_paper_and_without_scripts_the_chain_stands_at_the_instants_of_the_story(
+    visit: Any,
+) -> None:
+    page = visit(samples.sample(2)).page
+    page.emulate_media(media="print")
+    assert page.locator(".instants > .instant:visible").count() == 3
+    assert not page.locator("form.course").is_visible()
+    page = visit(samples.sample(2), java_script_enabled=False).page
+    assert page.locator(".instants > .instant:visible").count() == 3
+    assert not page.locator("form.course").is_visible()
 
 
 def test_the_counts_of_the_brush_are_the_report_s_own(visit: Any) -> None:
-    report = _instants()
+    report = samples.sample(200)
     page = visit(report).page
     page.focus("#brush-from")
     page.keyboard.press("ArrowRight")
@@ -326,7 +442,7 @@ def test_axe_finds_no_serious_fault(visit: Any, scheme: str) -> None:
     """The rules of axe-core (WCAG 2.2 A and AA, and best practice), by a tool that is not ours."""
     axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python not installed")
     source = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
-    report = _instants()
+    report = samples.sample(200)
     report["incidents"] += samples.many()["incidents"][1:4]
     report["events"] = report["events"][:9]
     for name in ("lookups", "sightings"):

@@ -218,7 +218,7 @@
     back.addEventListener("click", () => move(states[shown - 1].at));
     on.addEventListener("click", () => move(states[shown + 1].at));
     form.addEventListener("submit", (event) => event.preventDefault());
-    const first = Number(form.dataset.from) >= 0 ? Math.ceil(Number(form.dataset.from)) : states[0].at;
+    const first = Number(form.dataset.from) >= 0 ? Number(form.dataset.from) + 1 : states[0].at;
     followers.push(() => move(chosen.to === Infinity ? first : chosen.to));
     form.hidden = false;
     form.previousElementSibling.classList.add("on-paper");
