@@ -81,7 +81,10 @@ def test_tab_completes_commands_and_options(home: tuple[str, Path]) -> None:
         terminal.type("echo re''ady\n")
         terminal.wait_for("ready")
         terminal.type("dns-forensics anal\t")
-        terminal.wait_for(r"dns-forensics anal\S*?yze|dns-forensics analyze")
+        if home[0] == "zsh":  # its first Tab loads the completion, as the README says
+            terminal.wait_for(r"\x07|yze")
+            terminal.type("\t")
+        terminal.wait_for("yze")
         terminal.type("--basel\t")
         terminal.wait_for(r"--basel\S*?ine")
         terminal.type("\x15dns-forensics verify --re\t")
