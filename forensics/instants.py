@@ -132,7 +132,7 @@ def _course(told: dict[int, dict[str, Any]], marked: set[int]) -> dict[str, Any]
 
 def _sighting(link: dict[str, Any]) -> dict[str, Any]:
     """The latest sighting that a link rests on."""
-    seen = max(link["sightings"], key=lambda row: str(row["time"]), default={})
+    seen: dict[str, Any] = max(link["sightings"], key=lambda row: str(row["time"]), default={})
     return {name: seen.get(name) for name in ("capture", "frame", "time")}
 
 

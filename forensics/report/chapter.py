@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from forensics.report import times, words
-from forensics.report.account import Row, bracket, duration, part, rows
+from forensics.report.account import Report, Row, bracket, duration, part, rows
+from forensics.report.citations import Citations
 from forensics.report.escape import code, markdown
 from forensics.report.tables import display_filter, table, titled
 
 
-def chapter(incident: Row) -> list[str]:
+def chapter(incident: Row, report: Report) -> list[str]:
     """Write one incident: brackets, evidence, servers, signers, resolvers, acts."""
+    cited = Citations(report, incident)
     onset, recovery = part(incident, "onset"), part(incident, "recovery")
     zone = str(incident.get("zone", "?"))
     servers, impact = rows(incident.get("servers")), part(incident, "impact")
     ends = (onset.get("last_good"), onset.get("first_bad"))
     outs = (recovery.get("last_bad"), recovery.get("first_good"))
+    began = cited.pair(("last good", ends[0]), ("first bad", ends[1]))
+    over = cited.pair(("last bad", outs[0]), ("first good", outs[1]))
     facts = [
-        f"Onset (UTC): {markdown(bracket(*ends, 'good', 'bad'))}",
-        f"Recovery (UTC): {markdown(bracket(*outs, 'bad', 'good'))}",
+        f"Onset (UTC): {markdown(bracket(*ends, 'good', 'bad'))}{began}",
+        f"Recovery (UTC): {markdown(bracket(*outs, 'bad', 'good'))}{over}",
         f"Lasted {markdown(duration(incident))}",
         "Impact: "
         + ", ".join(
@@ -30,7 +34,7 @@ def chapter(incident: Row) -> list[str]:
         *(f"Pattern: {_pattern(row)}" for row in rows(incident.get("patterns"))),
         *(
             f"Phase: {markdown(words.phrase(row.get('reason', '?')))}, "
-            f"{times.stamp(row.get('from'))} to {times.stamp(row.get('to'))} UTC"
+            f"{cited.stamp(row.get('from'))} to {cited.stamp(row.get('to'))} UTC"
             for row in _phases(incident)
         ),
         *(markdown(str(note)) for note in incident.get("notes") or []),
@@ -45,11 +49,11 @@ def chapter(incident: Row) -> list[str]:
         markdown(words.explanation(incident.get("reason"), zone)),
         "\n".join(f"- {fact}" for fact in facts),
         *titled("Evidence", _evidence(incident)),
-        *titled("Servers", _servers(servers)),
+        *titled("Servers", _servers(servers, cited)),
         *titled("Who signed", _signers(incident)),
         *titled("Who would refuse it, and when", _validity(incident)),
         *titled("Resolvers", _resolvers(incident)),
-        *titled("What was done", _acts(incident)),
+        *titled("What was done", _acts(incident, cited)),
         *titled("What resolvers logged", _testimony(incident)),
         *titled("The chain of trust then", _chain(incident)),
         *_quote(incident),
@@ -95,7 +99,7 @@ def _evidence(incident: Row) -> str:
     return listed and listed + cut_out
 
 
-def _servers(servers: Sequence[Row]) -> str:
+def _servers(servers: Sequence[Row], cited: Citations) -> str:
     """List good and bad sightings and both brackets by server."""
     return table(
         (
@@ -108,10 +112,10 @@ def _servers(servers: Sequence[Row]) -> str:
                 code(str(row.get("nsid") or "")),
                 words.number(row.get("good")),
                 words.number(row.get("bad")),
-                times.stamp(part(row, "onset").get("last_good")),
-                times.stamp(part(row, "onset").get("first_bad") or row.get("first_bad")),
-                times.stamp(part(row, "recovery").get("last_bad")),
-                times.stamp(part(row, "recovery").get("first_good")),
+                cited.stamp(part(row, "onset").get("last_good")),
+                cited.stamp(part(row, "onset").get("first_bad") or row.get("first_bad")),
+                cited.stamp(part(row, "recovery").get("last_bad")),
+                cited.stamp(part(row, "recovery").get("first_good")),
             )
             for row in servers
         ),
@@ -183,11 +187,11 @@ def _resolvers(incident: Row) -> str:
     )
 
 
-def _acts(incident: Row) -> str:
+def _acts(incident: Row, cited: Citations) -> str:
     """List what the operator and the resolvers did."""
     lines = [
         (
-            times.stamp(row.get("at")),
+            cited.stamp(row.get("at")),
             "operator",
             markdown(f"{words.phrase(row.get('event', '?'))}: {row.get('detail') or ''}"),
         )
@@ -195,7 +199,7 @@ def _acts(incident: Row) -> str:
     ]
     lines += [
         (
-            times.stamp(row.get("at")),
+            cited.stamp(row.get("at")),
             code(str(row["resolver"])) if row.get("resolver") else "operator",
             markdown(
                 f"{words.MITIGATIONS.get(str(row.get('kind'))) or words.phrase(row.get('kind'))} "

@@ -32,7 +32,7 @@ def render_markdown(report: Report, figures: Sequence[str] = ()) -> str:
         *_bullets("To keep in mind", [words.finding(row) for row in told.findings]),
     ]
     for incident in told.incidents:
-        blocks += chapter(incident)
+        blocks += chapter(incident, report)
     blocks += [
         *_baseline(report),
         *_matrix(report),

@@ -274,7 +274,7 @@ class OverTime:
                 seen = int(self._cells.counts[cell, kind])
                 if seen:
                     counts[step] = counts.get(step, 0) + seen
-        found = {}
+        found: dict[int, tuple[Counts, Counts]] = {}
         for at, row in enumerate(matrix):
             label = tuple(row[name] for name in ("zone", "serial", "server", "nsid", "type"))
             good, bad = sums.get(label, ({}, {}))
