@@ -277,3 +277,22 @@ def test_a_transfer_that_nobody_asked_for_proves_nothing(tmp_path):
     report = capture.report(tmp_path)
     assert report["counts"]["verdicts"]["secure"] == 0
     assert not any(whole(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "sentence"),
+    [
+        ("TRANSFER_CHECKS", 3, "More signatures were transferred than are tried."),
+        ("TRANSFER_ROWS", 5, "More was transferred of zones than is judged."),
+    ],
+)
+def test_beyond_a_limit_nothing_is_proven_and_the_report_says_so(
+    tmp_path, monkeypatch, limit, most, sentence
+):
+    monkeypatch.setattr(f"forensics.validation.contents.{limit}", most)
+    capture = Capture()
+    capture.transfer(0, signed(OLD))
+    report = capture.report(tmp_path)
+    assert report["counts"]["verdicts"]["secure"] == 0
+    assert report["incidents"] == []
+    assert sentence in json.dumps(report)
