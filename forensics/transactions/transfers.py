@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from forensics import limits
 from forensics.vocabulary import MessageFlag, Pairing, Transport
 from forensics.wire.blocks import MessageBlock, Parsed
+from forensics.wire.jit import lean_kernel
+from forensics.wire.records import skip_name
+from forensics.wire.words import be16
 
 AXFR: Final = 252
 IXFR: Final = 251
@@ -172,29 +175,58 @@ def borders(block: MessageBlock) -> dict[tuple[int, int], frozenset[bytes] | Non
     found: dict[tuple[int, int], frozenset[bytes] | None] = {}
     for row in range(len(block)):
         start, size = int(block.start[row]), int(block.captured[row])
-        names = _ends(block.octets[start : start + size].tobytes())
+        names = _ends(block.octets, start, start + size)
         key = int(block.captures[row]), int(block.frame[row])
         other = found.get(key, frozenset())
         found[key] = None if names is None or other is None else names | other
     return found
 
 
-def _ends(octets: bytes) -> frozenset[bytes] | None:
+def _ends(octets: NDArray[np.uint8], start: int, end: int) -> frozenset[bytes] | None:
     """The owners of the first and last record of the answer section that are no SOA's."""
-    at = _HEADER
-    for _ in range(int.from_bytes(octets[4:6], "big")):
-        at = _behind_name(octets, at) + 4 if at >= 0 else -1
-    edges: list[tuple[int, int]] = []
-    for _ in range(int.from_bytes(octets[6:8], "big")):
-        begun, at = at, _behind_name(octets, at)
-        if at < 0 or at + 10 > len(octets):
-            return None
-        edges[1:] = [(begun, int.from_bytes(octets[at : at + 2], "big"))]
-        if len(edges) == 1:
-            edges *= 2
-        at += 10 + int.from_bytes(octets[at + 8 : at + 10], "big")
-    names = {_name(octets, begun) for begun, kind in edges if kind != _SOA}
+    first, first_type, last, last_type = edges(octets, start, end)
+    if first < 0:
+        return None
+    names = {
+        _name(octets[start:end].tobytes(), int(at) - start)
+        for at, kind in ((first, first_type), (last, last_type))
+        if kind != _SOA
+    }
     return None if None in names else frozenset(name for name in names if name is not None)
+
+
+@lean_kernel
+def edges(octets: Any, start: Any, end: Any) -> Any:
+    """Find the first and last record of the answer section of the message in [start, end).
+
+    Return (offset of the first's owner, its type, offset of the last's owner, its type); the
+    first offset is -1 where there is none, or one cannot be read.
+    """
+    nothing = (-1, 0, -1, 0)
+    if start + _HEADER > end:
+        return nothing
+    at = start + _HEADER
+    for _ in range(be16(octets, start + 4)):
+        at = skip_name(octets, at, end)
+        if at < 0 or at + 4 > end:
+            return nothing
+        at += 4
+    first = -1
+    first_type = 0
+    last = -1
+    last_type = 0
+    for _ in range(be16(octets, start + 6)):
+        last = at
+        at = skip_name(octets, at, end)
+        if at < 0 or at + 10 > end:
+            return nothing
+        last_type = be16(octets, at)
+        if first < 0:
+            first, first_type = last, last_type
+        at += 10 + be16(octets, at + 8)
+        if at > end:
+            return nothing
+    return (first, first_type, last, last_type)
 
 
 def _name(octets: bytes, at: int) -> bytes | None:

@@ -15,11 +15,15 @@ import dns.rrset
 import dns.zone
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_transactions_transfers import MS, START, TEXT, ZONE, framed, messages, records, segment
 
 from forensics.archive.tables import read_table
 from forensics.pipeline import Options, analyze
+from forensics.transactions.transfers import edges
 from forensics.vocabulary import SightingFlag
+from forensics.wire.jit import octets as as_array
 
 SERVER = bytes([198, 51, 100, 53])
 OTHER = bytes([198, 51, 100, 54])
@@ -36,6 +40,7 @@ def made_key(flags=257):
 
 KSK = made_key()
 OLD, NEW = made_key(256), made_key(256)
+PLAIN = dns.zone.from_text(TEXT, ZONE, relativize=False)
 
 
 def signed(*zone_keys, shown=None, serial=7, change=None):
@@ -277,6 +282,18 @@ def test_a_transfer_that_nobody_asked_for_proves_nothing(tmp_path):
     report = capture.report(tmp_path)
     assert report["counts"]["verdicts"]["secure"] == 0
     assert not any(whole(tmp_path))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=80), st.integers(0, 80))
+def test_the_edges_of_any_octets_lie_within(octets, cut):
+    whole = messages("AXFR", records(PLAIN), [6])[1][0]
+    for data in (octets, whole[:cut] + octets, whole):
+        first, _, last, _ = edges(as_array(b"ab" + data), 2, 2 + len(data))
+        assert first == -1 or 14 <= first <= last < 2 + len(data)
+    found = dns.message.from_wire(whole)
+    assert int(edges(as_array(whole), 0, len(whole))[1]) == found.answer[0].rdtype
+    assert int(edges(as_array(whole), 0, len(whole))[3]) == found.answer[-1].rdtype
 
 
 @pytest.mark.parametrize(
