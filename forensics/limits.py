@@ -491,6 +491,9 @@ honest set (a root letter's anycast instances by NSID) has some 200."""
 ALIASES: Final = 11
 """CNAMEs and DNAMEs followed for one question: Unbound's own bound, and BIND's since 9.20."""
 
+EXPLAIN_CHAIN: Final = 65_536
+"""NSEC records of one zone among which a proof is looked for of what was asked without DO."""
+
 EXPLAIN_CHECKS: Final = 4_096
 """Signatures that one explanation tries with keys. An honest chain of eleven aliases in zones of
 five cuts needs some two hundred, times the servers that differ; 0.2 s."""

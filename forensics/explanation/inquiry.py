@@ -22,6 +22,7 @@ from forensics.explanation.answer import (
 from forensics.explanation.chain import Cited, Judged, Link, ServerView, rank, worst
 from forensics.explanation.current import Current, accuses, current
 from forensics.explanation.denial import judge_denial, signer_of
+from forensics.explanation.elsewhere import borrowed
 from forensics.explanation.endings import (
     ended,
     failed,
@@ -46,6 +47,7 @@ from forensics.knowledge import is_subdomain
 from forensics.limits import ALIASES
 from forensics.validation.proof import Claim
 from forensics.vocabulary import (
+    NXDOMAIN,
     TYPE_DS,
     TYPE_NS,
     TYPE_SOA,
@@ -386,6 +388,10 @@ class Inquiry:
         if standing.is_end:
             return ended(standing, link)
         if not response.has_dnssec:
+            if link_kind == "denial":
+                found = self._denied_elsewhere(chosen, name, kind, standing)
+                if found is not None:
+                    return found
             sentence = f"{said(name)} {type_text(kind)} was only asked for without signatures."
             return left_open(standing, link, "rrset-incomplete", sentence)
         if kind == TYPE_RRSIG:
@@ -412,6 +418,31 @@ class Inquiry:
             sentence = f"{server_text(response)} answered for {said(name)} without a signature."
         broken = replace(link, status=Status.BOGUS, reason=reason, sentence=sentence)
         return joined(standing, broken)
+
+    def _denied_elsewhere(
+        self, chosen: Current, name: str, kind: int, standing: Standing
+    ) -> Judged | None:
+        """Prove by what other responses show a denial that was asked for without signatures."""
+        zone = standing.zone
+        if not standing.signer.keys or chosen.response.rcode is None:
+            return None
+        made = borrowed(chosen.response, name, zone, self.walk.store, self.at)
+        if made is None:
+            return None
+        response, shown = made
+        claim = Claim.NAME_ERROR if response.rcode == NXDOMAIN else Claim.NO_DATA
+        proof = self._proof(
+            replace(chosen, response=response), [(claim, name, kind, None)], standing.signer,
+            standing, name, kind, soa=False,
+        )  # fmt: skip
+        if proof.status not in {Status.SECURE, Status.VALID}:
+            return None
+        sentence = (
+            f"It was asked for without signatures; what {server_text(shown[0])} showed others at"
+            f" the time proves it. {proof.sentence}"
+        )
+        cited = tuple(Cited(one, one.time > self.at) for one in shown)
+        return joined(standing, replace(proof, sentence=sentence, cited=cited))
 
     def _is_zone_of(self, standing: Standing, response: Response, name: str) -> bool:
         """Whether it is certain that an unsigned RRset lies in the zone that the way came to."""

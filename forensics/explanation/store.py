@@ -14,7 +14,8 @@ from forensics.explanation.picking import Class, Picker
 from forensics.explanation.reading import Reader
 from forensics.explanation.records import Response
 from forensics.knowledge import ancestors
-from forensics.vocabulary import TYPE_DNSKEY, TYPE_NS
+from forensics.limits import BURST, EXPLAIN_CHAIN
+from forensics.vocabulary import TYPE_DNSKEY, TYPE_NS, TYPE_NSEC
 
 
 @dataclass
@@ -168,6 +169,44 @@ class Store:
         )
         shown = self._keys.filter(mask)["rdatas"].to_pylist()
         return {rdata for rdatas in shown for rdata in rdatas or ()}
+
+    def nsec_owners(self, zone: str) -> list[str]:
+        """Return the owners of the NSEC records that a zone has signed."""
+        import pyarrow.compute as pc
+
+        if self._signatures is None:
+            return []
+        rows = self._signatures_of("signer", zone)
+        owners = rows.filter(pc.equal(rows["type"], TYPE_NSEC))["owner"]
+        return [owner for owner in owners.unique().to_pylist() if owner][:EXPLAIN_CHAIN]
+
+    def nsec_at(self, zone: str, owner: str, at: int) -> Response | None:
+        """Return the response that showed an owner's NSEC last before `at` (ns), or first after.
+
+        Nothing of the kind seen elsewhere counts: cut, contested or unasked responses, and what is
+        farther after the instant than a burst of exchanges.
+        """
+        import pyarrow.compute as pc
+
+        rows = self._signatures_of("owner", owner)
+        rows = rows.filter(
+            pc.and_(pc.equal(rows["type"], TYPE_NSEC), pc.equal(rows["signer"], zone))
+        )
+        wanted = numbers(rows, "signature")
+        seen: list[tuple[int, int]] = []
+        for batch in self._kept("sightings"):
+            mask = np.isin(numbers(batch, "signature"), wanted)
+            if mask.any():
+                times, which = numbers(batch, "time")[mask], numbers(batch, "transaction")[mask]
+                seen += zip(times.tolist(), which.tolist(), strict=True)
+        near = [row for row in seen if row[0] <= at + BURST]
+        best = max(
+            near, key=lambda row: (row[0] <= at, -abs(row[0] - at), -row[1]), default=None
+        )  # fmt: skip
+        if best is None:
+            return None
+        response = self._reader.read(np.array([best[1]], np.int64)).get(best[1])
+        return None if response is None or response.is_doubtful else response
 
     def is_seen_from(self, number: int, since: int) -> bool:
         """Whether a signature was seen at `since` (ns) or after."""

@@ -7,7 +7,7 @@ import dns.message
 import dns.rrset
 import pytest
 from explanation_asked import outcome
-from world import DAY, START, healthy, key
+from world import DAY, START, healthy, key, zone_of
 
 from forensics.errors import UsageError
 
@@ -374,3 +374,69 @@ def test_a_roll_faster_than_the_ttl_is_a_near_miss_as_long_as_caches_may_lack_th
     assert kinds(told) == {"keys-out-of-step"}
     # The set of 195 s has run out of every cache 60 s later.
     assert kinds(ask("www.alpha.de.", "A", 256)) == set()
+
+
+# -- what was asked without DO --------------------------------------------------------------------
+
+
+def plainly(world, when, name, kind="A"):
+    """A resolver asks an authority without DO, and is given the answer without its proof."""
+    query = world.query(name, kind)
+    query.use_edns(-1)
+    zone = world.deepest(name)
+    (server, *_) = [s for s in world.servers if zone in s.zones]
+    whole = zone_of(world.state(zone, when)).answer(world.query(name, kind))
+    reply = dns.message.make_response(query)
+    reply.flags |= dns.flags.AA
+    reply.set_rcode(whole.rcode())
+    reply.answer = [r for r in whole.answer if r.rdtype.name != "RRSIG"]
+    reply.authority = [r for r in whole.authority if r.rdtype.name == "SOA"]
+    world.send(when, world.resolvers[0], 4444, server.address, 53, query)
+    world.send(when + 0.01, server.address, 53, world.resolvers[0], 4444, reply)
+
+
+def denied(when, *names):
+    """A healthy world in which names are asked for without DO at an instant."""
+    world = healthy(17).run(300, 3)
+    for step, name in enumerate(names):
+        plainly(world, when + step / 10, name)
+    # Others were given the whole chain of the zone.
+    for step, name in enumerate(("a0.delta.nl.", "b0.delta.nl.", "x.y.delta.nl.", "zz.delta.nl.")):
+        world.ask(250 + step, world.resolvers[1], "delta.nl.", name, "A")
+    world.packets.sort(key=lambda p: p.time)
+    return world
+
+
+def test_a_denial_without_do_is_proven_by_what_the_zone_showed_others(asked):
+    told = asked(denied(310, "aa.delta.nl."))("aa.delta.nl.", "A", 320)
+    assert outcome(told) == ("secure", "none"), told["sentence"]
+    assert "showed others" in told["chain"][-1]["sentence"]
+    assert told["rcode"] == "NXDOMAIN"
+
+
+def test_what_nobody_was_shown_stays_open(asked):
+    world = denied(310, "aa.delta.nl.")
+    kept = asked(world, keep=lambda p: p.time / 1e9 - START > 305 or p.time / 1e9 - START < 240)
+    told = kept("aa.delta.nl.", "A", 320)
+    assert told["status"] in {"secure", "indeterminate"}
+    with_hashes = healthy(17).run(300, 3)
+    plainly(with_hashes, 310, "aa.gamma.nl.")
+    with_hashes.packets.sort(key=lambda p: p.time)
+    told = asked(with_hashes)("aa.gamma.nl.", "A", 320)
+    assert outcome(told) == ("indeterminate", "rrset-incomplete")
+
+
+def test_a_denial_without_do_of_what_exists_is_never_proven(asked):
+    """A forger without signatures denies what the zone has: no record of it helps him."""
+    world = denied(250)
+    query = world.query("www.delta.nl.", "AAAA")
+    query.use_edns(-1)
+    reply = dns.message.make_response(query)
+    reply.flags |= dns.flags.AA
+    reply.set_rcode(3)
+    world.packets = [p for p in world.packets if question(p).name.to_text() != "www.delta.nl."]
+    world.send(310, world.resolvers[0], 4444, "192.0.2.41", 53, query)
+    world.send(310.01, "192.0.2.41", 53, world.resolvers[0], 4444, reply)
+    world.packets.sort(key=lambda p: p.time)
+    told = asked(world)("www.delta.nl.", "AAAA", 320)
+    assert told["answer"] != "name-error" or told["status"] == "indeterminate"

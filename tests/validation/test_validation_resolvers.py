@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from forensics.ingest import ingest
+from forensics.judging import report_of
+from forensics.keyring import anchors, archive
 from forensics.options import Options
-from forensics.pipeline import analyze
 
 RECORDED = Path(__file__).resolve().parents[1] / "explanation"
 RECORDINGS = {
@@ -20,7 +22,6 @@ RECORDINGS = {
     "breadth-unbound": "unbound",
     "breadth-bind": "bind",
     "mutants-unbound": "unbound",
-    "mutants-bind": "bind",
 }
 """Folders, and the policy of the resolver that was asked."""
 
@@ -74,8 +75,10 @@ def recording(request, tmp_path_factory) -> tuple[str, list[dict], list[list]]:
     options = Options(
         trust_anchors=(str(folder / "trust-anchor.ds"),), policy=RECORDINGS[name]
     )  # fmt: skip
-    out = tmp_path_factory.mktemp(name) / "out"
-    report = analyze([str(folder / "capture.pcap.zst")], out, options, figures=False).report
+    tables = tmp_path_factory.mktemp(name) / "tables"
+    assert not ingest([str(folder / "capture.pcap.zst")], tables).errors
+    trusted = anchors.chosen(options.trust_anchors)
+    report, _ = report_of(tables, (), trusted, archive.read(()), options, in_brief=True)
     verdicts = json.loads((folder / "verdicts.json").read_text())
     return name, report["incidents"], [one for one in verdicts if one[3] == "bogus"]
 
