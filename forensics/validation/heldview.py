@@ -183,6 +183,11 @@ class _Judge:
 
     def _judged(self, one: Received) -> Held:
         status, reason = self.published[one]
+        if one.is_own:
+            # What it gives from its cache it checked when that came, by the keys of that time.
+            if status == Status.BOGUS and reason in _BY_KEYS:
+                return Held(one, Status.INDETERMINATE, "dnskey-not-captured", None)
+            return Held(one, status, reason, None)
         ours = [r for r in one.rows if r < len(self.bench.class_of)]
         decides = status != Status.INSECURE and reason in _BY_KEYS and bool(ours)
         if not decides:
@@ -205,7 +210,7 @@ class _Judge:
                 # who records may have written two packets in the wrong order.
                 return Held(one, Status.INDETERMINATE, "dnskey-not-captured", None)
             return Held(one, *best)
-        if fetch is not None and not one.is_own:
+        if fetch is not None:
             found = self._by(fetch, one, ours)
             # What it had held before is not known: it accuses only where the zone's servers do.
             if found[0] != Status.BOGUS or status in {Status.BOGUS, Status.INDETERMINATE}:
@@ -251,7 +256,7 @@ class _Judge:
         """Judge a DNSKEY RRset by the DS RRsets that the resolver held when it came."""
         own = self.holdings.fetches.get((one.resolver, one.owner, TYPE_DNSKEY), ())
         fetch = next((f for f in own if f.received == one), None)
-        if fetch is None or one.is_own:
+        if fetch is None:
             return Held(one, status, reason, None)
         found, why = self._accepts(fetch)
         if found == Status.INDETERMINATE:
