@@ -41,9 +41,10 @@ def frames_of(incident: dict[str, Any], tables: Path) -> Frames:
         capture, frame, what = row
         if capture in paths:
             _add(found, paths[capture], frame, what)
-    for capture, frame, what in _serials(incident, tables):
-        if capture in paths:
-            _add(found, paths[capture], frame, what)
+    for gather in (_serials, _denied, _asked_in_vain):
+        for capture, frame, what in gather(incident, tables):
+            if capture in paths:
+                _add(found, paths[capture], frame, what)
     answers = dict(list(found.items())[: limits.EVIDENCE_FRAMES])
     return {**_queries(answers, paths, tables), **answers}
 
@@ -185,6 +186,123 @@ def _serials(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int,
             what = f"{zone} with SOA serial {version} at {servers[number]}"
             for _, source, shown in dict.fromkeys(held):
                 yield source, shown, what
+
+
+def _denied(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int, str]]:
+    """What a server served beside a proof that denies it: the other half of a contradiction.
+
+    Of each signature over data of the zone at the servers of the incident, the sightings nearest
+    to the ends of each bracket, on both sides: served before and after the proof, it was there
+    while the proof was. At most limits.EVIDENCE_KEY_SETS signatures a server, those seen
+    nearest to the onset.
+
+    Yields (capture number, frame, what it shows).
+    """
+    import numpy as np
+
+    from forensics.archive.tables import iter_batches, read_table
+    from forensics.report.times import parse
+
+    if not _has_reason(incident, "denial-contradicted"):
+        return
+    zone = str(incident["zone"])
+    begun = parse(incident["onset"]["first_bad"]) or 0
+    moments = sorted(
+        {
+            time
+            for stratum in incident.get("strata") or ()
+            for name in _BRACKETS
+            if (time := parse((stratum[name] or {}).get("time"))) is not None
+        }
+    )[: limits.EVIDENCE_KEY_SETS]
+    places = read_table(tables, "places", ["place", "server"])
+    servers = dict(zip(places["place"].to_pylist(), places["server"].to_pylist(), strict=True))
+    bad = {stratum["server"] for stratum in incident.get("strata") or ()}
+    wanted = np.array([place for place, server in servers.items() if server in bad], np.int64)
+    signatures = read_table(tables, "signatures", ["signature", "signer", "type"])
+    numbers = signatures["signature"].to_numpy()
+    mine = np.zeros(int(numbers.max(initial=0)) + 1, bool)
+    mine[numbers] = [
+        signer == zone and kind not in _NO_DATA
+        for signer, kind in zip(
+            signatures["signer"].to_pylist(), signatures["type"].to_pylist(), strict=True
+        )
+    ]
+    nearest: dict[tuple[int, int], dict[tuple[int, bool], _Seen]] = defaultdict(dict)
+    columns = ["signature", "time", "capture", "frame", "place"]
+    for batch in iter_batches(tables, "sightings", columns):
+        signature, time, capture, frame, place = (
+            batch.column(name).cast("int64").to_numpy().astype(np.int64) for name in columns
+        )
+        for at in np.flatnonzero(mine[signature] & np.isin(place, wanted)).tolist():
+            seen = (int(time[at]), int(capture[at]), int(frame[at]))
+            held = nearest[int(place[at]), int(signature[at])]
+            for number, moment in enumerate(moments):
+                side = (number, seen[0] > moment)
+                known = held.get(side)
+                if known is None or abs(seen[0] - moment) < abs(known[0] - moment):
+                    held[side] = seen
+    ranked = sorted(
+        (min(abs(seen[0] - begun) for seen in held.values()), place, signature)
+        for (place, signature), held in nearest.items()
+    )
+    counts: dict[int, int] = defaultdict(int)
+    for _, place, signature in ranked:
+        counts[place] += 1
+        if counts[place] <= limits.EVIDENCE_KEY_SETS:
+            for _, source, shown in sorted(set(nearest[place, signature].values())):
+                yield source, shown, f"data of {zone} that {servers[place]} served"
+
+
+def _asked_in_vain(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int, str]]:
+    """Every question for the keys of a zone whose keys could not be had, and what came of it.
+
+    Yields (capture number, frame, what it shows).
+    """
+    import pyarrow.compute as pc
+
+    from forensics.archive.tables import iter_batches
+    from forensics.report.times import parse
+
+    if not _has_reason(incident, "dnskey-unobtainable"):
+        return
+    zone = str(incident["zone"])
+    begun = parse(incident["onset"]["first_bad"]) or 0
+    ended = parse(incident["recovery"].get("first_good")) or 2**62
+    columns = [
+        "qname", "qtype", "time", "capture", "query_frame", "response_capture", "response_frame",
+        "server",
+    ]  # fmt: skip
+    for batch in iter_batches(tables, "transactions", columns):
+        code = pc.index(batch.column("qname").dictionary, zone).as_py()
+        if code < 0:
+            continue
+        chosen = pc.and_(
+            pc.equal(batch.column("qname").indices, code), pc.equal(batch.column("qtype"), 48)
+        )
+        rows = batch.filter(chosen)
+        times = rows.column("time").cast("int64").to_pylist()
+        for time, row in zip(times, rows.drop_columns(["time"]).to_pylist(), strict=True):
+            if not begun - _BEFORE <= time <= ended:
+                continue
+            told = f"the keys (DNSKEY) of {zone} at {row['server']}"
+            if row["query_frame"]:
+                yield row["capture"], row["query_frame"], f"a question for {told}"
+            if row["response_frame"]:
+                yield row["response_capture"], row["response_frame"], f"what came instead of {told}"
+
+
+_BEFORE: Final = 60 * limits.SECOND
+"""How long before the first failure questions belong to it: a resolver tries for some time."""
+
+_NO_DATA: Final = frozenset({43, 47, 48, 50})
+"""DS, NSEC, DNSKEY and NSEC3: no data that a proof of absence denies."""
+
+
+def _has_reason(incident: dict[str, Any], reason: str) -> bool:
+    """Whether an incident has a reason, at first or in one of its phases."""
+    phases = incident.get("phases") or ()
+    return reason == incident["reason"] or any(row.get("reason") == reason for row in phases)
 
 
 def _queries(answers: Frames, paths: dict[int, str], tables: Path) -> Frames:

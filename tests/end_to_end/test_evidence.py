@@ -38,6 +38,21 @@ def test_the_evidence_alone_gives_the_same_incident(proven, tmp_path) -> None:
     assert found["losses"] == []
 
 
+@pytest.mark.parametrize("name", ["slack-2021", "1111-2023"])
+def test_the_evidence_of_other_outages_gives_the_same_incidents(name, run, tmp_path) -> None:
+    """`scripts/goldenkit/evidence.py` tries every recording."""
+    anchor = CAPTURES / name / "trust-anchor.ds"
+    report = run(CAPTURES / name / "capture.pcap.zst", anchor=anchor)
+    assert report["incidents"]
+    for was in report["incidents"]:
+        again = tmp_path / was["id"]
+        path = str(report["folder"] / was["evidence_file"])
+        analyze([path], again, Options(trust_anchors=(str(anchor),)), figures=False)
+        (now,) = json.loads((again / "report.json").read_text())["incidents"]
+        for field in ("zone", "reason", "severity", "confidence", "onset", "recovery", "id"):
+            assert now[field] == was[field]
+
+
 def test_wireshark_reads_every_packet_and_its_comment(proven) -> None:
     if shutil.which("tshark") is None:
         pytest.skip("tshark is not installed")

@@ -301,6 +301,9 @@ def test_every_table_follows_the_time_brush_and_comes_back(visit: Any) -> None:
         ["SOA", place, str(row["serial"])],
     )
     assert (good, shown) == ("0", [f"✕ {bad}", "cell-bad"])
+    lines = page.locator("table.cells tbody tr:visible").all_inner_texts()
+    assert lines
+    assert all(re.search(r"[●✕◐]", line) for line in lines)  # what was not seen then is hidden
     assert page.locator(".follows:visible").count() >= 5
     page.click("#brush-clear")
     page.locator("#brush-tally:empty").wait_for(state="attached")

@@ -147,6 +147,12 @@
         return { text: `◐ ${written(good)} / ${written(bad)}`, name: "cell-mixed" };
       });
     }
+    // Serials and servers that were not seen then make room for those that were.
+    const lines = Array.from(document.querySelectorAll(".cells tbody tr"), (line) => [line, Array.from(line.cells).slice(1)]);
+    followers.push(() => {
+      const whole = chosen.to === Infinity;
+      for (const [line, cells] of lines) line.hidden = !whole && cells.every((cell) => cell.textContent === "–");
+    });
     const notes = document.querySelectorAll(".follows");
     followers.push(() => notes.forEach((note) => (note.hidden = chosen.to === Infinity)));
   }
