@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from forensics.knowledge import DelegationSigner
-from forensics.limits import SECOND
+from forensics.knowledge import DelegationSigner, labels
+from forensics.limits import CHAIN_DEPTH, SECOND
 from forensics.validation.bench import Bench
 from forensics.validation.holdings import Fetch, Holdings, Received, held, received
 from forensics.validation.resolvers import Resolver, find
@@ -284,7 +284,7 @@ class _Judge:
             inside = self.bench.periods.start[row] <= t < self.bench.periods.end[row]
             if not this.problem and inside:
                 good |= set(self.bench.checked.key_choices[this.verified])
-        if zone not in self.bench.zones:
+        if zone not in self.bench.zones or len(labels(zone)) > CHAIN_DEPTH:
             return Status.INDETERMINATE, "ds-not-captured"
         anchored, anchors = trust.trusted(zone, t)
         if anchored:
