@@ -7,46 +7,62 @@ anywhere; what is signed may be broken by it, and then it is right to say so.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from hashlib import blake2b
+from itertools import islice
+from typing import TypeVar
 
 from fuzzkit.mutation import damaged
 
-from mutantkit.records import Record, Tape
+from mutantkit.records import Record, Reel, Tape
 
 Records = list[Record]
 Change = Callable[[Records, random.Random], Records]
+Part = TypeVar("Part", Record, bytes)
 
-WINDOW = (50, 1200)
-"""Packets of the stretch that most mutants are made from: a run over it takes part of a second."""
+WINDOW = (30, 600)
+"""Packets of what most mutants are made from: a run over it takes a tenth of a second."""
 NEAR = 40
 """Places by which a record may be moved."""
 SECONDS = (1, 60, 3600, 86_400, 7 * 86_400, 30 * 86_400, 365 * 86_400)
 
 
-def window(records: Records, dice: random.Random) -> Records:
+def window(records: list[Part], dice: random.Random) -> list[Part]:
     """Keep a stretch of the capture."""
-    size = dice.randint(*WINDOW)
+    size = round(WINDOW[0] * (WINDOW[1] / WINDOW[0]) ** dice.random())
     at = dice.randrange(max(len(records) - size, 0) + 1)
     return records[at : at + size]
 
 
-def _lost(records: Records, dice: random.Random) -> Records:
+def conversations(records: Records, dice: random.Random) -> Records:
+    """Keep whole transactions out of the capture's whole time: as many as make a window."""
+    share = WINDOW[1] / len(records)
+    salt = dice.randbytes(8)
+    return [
+        one
+        for one in records
+        if blake2b(one.conversation(), salt=salt, digest_size=4).digest()
+        < int(share * 2**32).to_bytes(4, "big")
+    ]
+
+
+def _lost(records: list[Part], dice: random.Random) -> list[Part]:
     share = dice.choice((0.01, 0.1, 0.5, 0.9))
     return [one for one in records if dice.random() >= share] or records[:1]
 
 
-def _hole(records: Records, dice: random.Random) -> Records:
+def _hole(records: list[Part], dice: random.Random) -> list[Part]:
     at = dice.randrange(len(records))
     return records[:at] + records[at + dice.randint(1, 400) :] or records[:1]
 
 
-def _twice(records: Records, dice: random.Random) -> Records:
+def _twice(records: list[Part], dice: random.Random) -> list[Part]:
     share = dice.choice((0.05, 1.0))
     return [copy for one in records for copy in ((one, one) if dice.random() < share else (one,))]
 
 
-def _moved(records: Records, dice: random.Random) -> Records:
+def _moved(records: list[Part], dice: random.Random) -> list[Part]:
     places = [(at + dice.randint(0, NEAR), at) for at in range(len(records))]
     return [records[at] for _, at in sorted(places)]
 
@@ -124,7 +140,7 @@ ROUGH: tuple[Change, ...] = (_forged, _octets, _lengths)
 
 
 def mutate(
-    source: Tape, others: Sequence[Tape], dice: random.Random, *, gentle: bool
+    source: Tape, others: Iterable[Tape], dice: random.Random, *, gentle: bool
 ) -> tuple[Records, list[str]]:
     """Change a capture in one to four ways.
 
@@ -133,18 +149,48 @@ def mutate(
     """
     records = list(source.records)
     names = []
-    if len(records) > WINDOW[1] and dice.random() < 0.95:
-        records = window(records, dice)
-        names.append("window")
+    if len(records) > WINDOW[1] and dice.random() < 0.98:
+        kept = conversations(records, dice) if dice.random() < 0.5 else []
+        if 0 < len(kept) < 2 * WINDOW[1]:
+            records = kept
+            names.append("conversations")
+        else:
+            records = window(records, dice)
+            names.append("window")
     for _ in range(dice.choice((1, 1, 2, 3, 4))):
-        if not gentle and others and dice.random() < 0.1:
-            records = _spliced(records, dice.choice(others), dice)
-            names.append("spliced")
+        if not gentle and dice.random() < 0.1:
+            for other in islice(others, 1):
+                records = _spliced(records, other, dice)
+                names.append("spliced")
             continue
         change = dice.choice(GENTLE if gentle else GENTLE + ROUGH + ROUGH)
         records = change(records, dice) or records
         names.append(change.__name__.lstrip("_"))
     return records, names
+
+
+def mutate_pieces(source: Reel, dice: random.Random, *, gentle: bool) -> tuple[bytes, list[str]]:
+    """Change a file of blocks or frames in one to three ways.
+
+    Returns:
+        its octets now, and the names of the changes.
+    """
+    pieces = list(source.pieces)
+    names = []
+    if len(pieces) > WINDOW[1] and dice.random() < 0.98:
+        pieces = window(pieces, dice)
+        names.append("window")
+    for _ in range(dice.choice((1, 1, 2, 3))):
+        change = dice.choice((_lost, _hole, _twice, _moved))
+        if gentle or dice.random() < 0.3:
+            pieces = change(pieces, dice)
+            names.append(change.__name__.lstrip("_"))
+        else:
+            for at in dice.sample(range(len(pieces)), max(1, len(pieces) // dice.choice((5, 50)))):
+                pieces[at] = damaged(dice, [pieces[at]])[: 4 * len(pieces[at]) + 64]
+            names.append("octets")
+    tail = source.tail if dice.random() < 0.9 else b""
+    return source.head + b"".join(pieces) + tail, names
 
 
 def _spliced(records: Records, other: Tape, dice: random.Random) -> Records:

@@ -2,53 +2,101 @@
 
 import argparse
 import json
-import subprocess
 import sys
-import tomllib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from mutantkit import worker
+from mutantkit.overseer import Overseer
+from mutantkit.overseer import worker as worker_of
 from mutantkit.table import Tally, table
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-SHARED = ROOT.parent / "shared" / "captures"
 SAVED = Path("out/mutants")
-ENDINGS = (".pcap", ".pcapng", ".cap", ".dnstap", ".fstrm", ".cdns", ".pb", ".zst", ".gz")
+STRETCH = 500
+"""Mutants of one process."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Analyse mutants; returns 0, or 1 when something was found."""
     options = _parser().parse_args(arguments)
     if options.worker:
-        first, last, seed = options.worker
-        worker.run(sources(shared=options.shared), range(first, last), seed)
+        worker.run(worker.sources(shared=options.shared), _numbers(options.worker), options.seed)
         return 0
     if options.only is not None:
         return _keep(options)
     tally = Tally()
-    last = options.first + options.mutants
-    size = min(1000, -(-options.mutants // options.jobs))
-    stretches = [(at, min(at + size, last)) for at in range(options.first, last, size)]
+    kept = Kept(options.results, options)
+    for told in kept.known.values():
+        tally.add(told)
+    wanted = [
+        number
+        for number in range(options.first, options.first + options.mutants)
+        if number not in kept.known
+    ]
+    size = max(1, min(STRETCH, -(-len(wanted) // options.jobs)))
+    lock = Lock()
+
+    def heard(told: dict[str, Any]) -> None:
+        with lock:
+            kept.add(told)
+            tally.add(told)
+            for fault in told["faults"]:
+                print(f"mutant {told['number']}: {fault.strip()}", file=sys.stderr)
+
+    def stretch(at: int) -> None:
+        Overseer(worker_of(shared=options.shared, seed=options.seed), heard).run(
+            wanted[at : at + size]
+        )
+
     with ThreadPoolExecutor(options.jobs) as jobs:
-        for _ in jobs.map(lambda stretch: _stretch(options, *stretch, tally), stretches):
+        for _ in jobs.map(stretch, range(0, len(wanted), size)):
             print(tally.line(), file=sys.stderr)
-    text = table(tally, options)
+    text = table(tally, options, time.strftime("%Y-%m-%d", time.gmtime()))
     print(text)
     if options.write is not None:
         options.write.write_text(text)
     return 1 if tally.faults else 0
 
 
+class Kept:
+    """The results of earlier runs with the same damage, a JSON line each, and those to come."""
+
+    def __init__(self, path: Path | None, options: argparse.Namespace) -> None:
+        self._path = path
+        self._head = {"seed": options.seed, "shared": options.shared}
+        self.known: dict[int, dict[str, Any]] = {}
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text().splitlines() if path.exists() else []
+        if not lines:
+            path.write_text(json.dumps(self._head) + "\n")
+        elif json.loads(lines[0]) != self._head:
+            sys.exit(f"mutants: {path}: holds results of another --seed or without --shared")
+        for line in lines[1:]:
+            if line.endswith("}"):  # the last one may have been cut off
+                told = json.loads(line)
+                self.known[told["number"]] = told
+
+    def add(self, told: dict[str, Any]) -> None:
+        """Keep one more."""
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(json.dumps(told) + "\n")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mutants",
         description="Analyse damaged copies of the incident library and of public captures. No "
-        "mutant may crash the program, take over 10 s, or leave sums that do not agree; and none "
-        "of a healthy capture whose signed octets are intact may be called an outage.",
-        epilog="Example: scripts/mutants --mutants 20000 --shared",
+        "mutant may crash the program, take over 10 s or 1.5 GiB, or leave sums that do not agree; "
+        "and none of a healthy capture whose signed octets are intact may be called an outage.",
+        epilog="Example: scripts/mutants --mutants 20000 --shared --results out/mutants.jsonl, "
+        "which goes on where it was stopped when it is given again",
     )
     parser.add_argument("--mutants", type=int, default=300, help="how many (%(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
@@ -60,74 +108,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", type=int, metavar="NUMBER", help="write this mutant to out/mutants"
     )
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE",
+        help="keep what came of each mutant here, and do not run again those that it names",
+    )  # fmt: skip
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the table here")
-    parser.add_argument("--worker", type=int, nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs="*", help=argparse.SUPPRESS)
     return parser
 
 
-def sources(*, shared: bool) -> list[worker.Source]:
-    """The captures that mutants are made from, in a fixed order."""
-    found = []
-    for folder in sorted((ROOT / "captures").iterdir()):
-        truth = folder / "truth.toml"
-        if not truth.is_file():
-            continue
-        told = tomllib.loads(truth.read_text())
-        healthy = told.get("expected") == "no incident"
-        anchor = folder / "trust-anchor.ds"
-        # A healthy capture is a source several times over: it is what may be accused wrongly.
-        for _ in range(3 if healthy else 1):
-            found.append((folder / "capture.pcap.zst", folder.name, healthy, anchor))
-        for path in sorted(folder.glob("*.dnstap*")):
-            found.append((path, f"{folder.name} dnstap", healthy, anchor))
-    if shared and SHARED.is_dir():
-        paths = [path for path in SHARED.rglob("*") if path.suffix.lower() in ENDINGS]
-        found += [(path, str(path.relative_to(SHARED)), False, None) for path in sorted(paths)]
-    made = [
-        worker.source(path, name, healthy=healthy, anchor=anchor)
-        for path, name, healthy, anchor in found
-        if path.is_file()
-    ]
-    return [one for one in made if one is not None]
-
-
-def _stretch(options: argparse.Namespace, first: int, last: int, tally: Tally) -> None:
-    """Run the mutants of these numbers in a process, and in another one if it dies."""
-    while first < last:
-        first = _process(options, first, last, tally)
-
-
-def _process(options: argparse.Namespace, first: int, last: int, tally: Tally) -> int:
-    """Run a worker until its end, or until it dies; give the number to go on with."""
-    words = [sys.executable, str(ROOT / "scripts" / "mutants")]
-    words += ["--worker", str(first), str(last), str(options.seed)]
-    words += ["--shared"] if options.shared else []
-    begun = first
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for told in _lines(process.stdout):
-            if "begun" in told:
-                begun = told["begun"]
-            elif "peak" in told:
-                tally.peak = max(tally.peak, told["peak"])
-            else:
-                tally.add(told)
-        process.wait()
-    if process.returncode == 0:
-        return last
-    tally.add({"number": begun, "faults": [f"the process ended with {process.returncode}"]})
-    return begun + 1
-
-
-def _lines(stream: Any) -> Iterator[dict[str, Any]]:
-    for line in stream:
-        if line.startswith("{"):
-            yield json.loads(line)
+def _numbers(ranges: Sequence[str]) -> Iterable[int]:
+    for words in ranges:
+        first, _, last = words.partition("-")
+        yield from range(int(first), int(last) + 1)
 
 
 def _keep(options: argparse.Namespace) -> int:
     one, octets, names, gentle = worker.mutant(
-        sources(shared=options.shared), options.only, options.seed
+        worker.sources(shared=options.shared), options.only, options.seed
     )
     SAVED.mkdir(parents=True, exist_ok=True)
     path = SAVED / f"{options.seed}-{options.only}"

@@ -29,7 +29,9 @@ class Tally:
         self.seconds += seconds
         self.slowest = max(self.slowest, (seconds, told["number"]))
         self.changes.update(set(told.get("changes", ())))
-        self.sources.add(told.get("source", "?"))
+        self.peak = max(self.peak, told.get("peak", 0))
+        if "source" in told:
+            self.sources.add(told["source"])
         for fault in told["faults"]:
             where = f"{told.get('source', '?')}: {', '.join(told.get('changes', ()))}"
             self.faults.append((told["number"], where, fault))
@@ -39,8 +41,8 @@ class Tally:
         return f"{self.mutants:,} mutants, {len(self.faults)} faults, {self.seconds:.0f} s"
 
 
-def table(tally: Tally, options: argparse.Namespace) -> str:
-    """Write the page."""
+def table(tally: Tally, options: argparse.Namespace, day: str) -> str:
+    """Write the page of a run that ended on this day."""
     shared = " --shared" if options.shared else ""
     lines = [
         "# Mutants",
@@ -51,14 +53,18 @@ def table(tally: Tally, options: argparse.Namespace) -> str:
         "",
         f"    scripts/mutants --mutants {options.mutants} --seed {options.seed}{shared}",
         "",
+        f"which ended on {day}. What may not happen: a crash, more than 10 s, more than 1,536",
+        "MiB, sums of the ledger or of the counts that do not agree, and an outage (or a part of",
+        "one) in a capture of healthy zones whose signed octets are intact.",
+        "",
         "| | |",
         "|---|---|",
         f"| mutants | {tally.mutants:,} of {len(tally.sources)} captures |",
         f"| of them of healthy captures, signed octets intact | {tally.judged:,} |",
         f"| octets | {tally.octets:,} |",
-        f"| slowest | {tally.slowest[0]:.1f} s (mutant {tally.slowest[1]}) |",
-        f"| peak memory of a process that ran up to 1,000 of them | {tally.peak >> 20} MiB |",
-        f"| crashes, hangs, sums that do not agree, false outages | {len(tally.faults)} |",
+        f"| slowest, beside other work | {tally.slowest[0]:.1f} s (mutant {tally.slowest[1]}) |",
+        f"| peak memory of a process | {tally.peak >> 20} MiB |",
+        f"| of this that happened | {len(tally.faults)} |",
         "",
         "What was done to them, alone or together:",
         "",
