@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from forensics.arguments import Anchor, Keys, Port, Quiet, Resolver, Server, options_of
+from forensics.arguments import (
+    Anchor,
+    Keys,
+    Port,
+    Quiet,
+    Resolver,
+    Server,
+    TlsKeylog,
+    options_of,
+)
 
 EPILOG = (
     "Example: dns-forensics watch /var/capture --notices notices.jsonl --hook 'page-someone dns'"
@@ -91,6 +100,7 @@ def register(app: typer.Typer, clock: Callable[[], int]) -> None:
         port: Port = None,
         server: Server = None,
         resolver: Resolver = None,
+        tls_keylog: TlsKeylog = None,
         quiet: Quiet = False,
     ) -> None:
         """Follow captures as they come, and tell within a minute when validation begins failing."""
@@ -109,7 +119,12 @@ def register(app: typer.Typer, clock: Callable[[], int]) -> None:
             silence=silence,
             hours=expiry_hours,
             options=options_of(
-                trust_anchor=trust_anchor, keys=keys, port=port, server=server, resolver=resolver
+                trust_anchor=trust_anchor,
+                keys=keys,
+                port=port,
+                server=server,
+                resolver=resolver,
+                tls_keylog=tls_keylog,
             ),
         )
 

@@ -46,6 +46,9 @@ def facts_of(notice: Mapping[str, Any]) -> dict[str, str]:
 class Delivery:
     """Writes notices and runs hooks for those of an outbox.
 
+    Attributes:
+        complain: takes a line for a person.
+
     Args:
         path: file to append lines to; None: standard output.
         hook: command line, its words told apart as a shell would; empty: none.
@@ -65,7 +68,7 @@ class Delivery:
         Raises:
             UsageError: it cannot be written, or the hook is no command line.
         """
-        self._complain = complain
+        self.complain = complain
         self._seconds = seconds
         self._file: Any = None
         self._written: set[str] = set()
@@ -103,7 +106,7 @@ class Delivery:
                 row["hooked"] = self._hook(notice)
         over = len(outbox) - bounds.OUTBOX
         if over > 0:
-            self._complain(f"{over} notices were never taken by a hook, and are given up")
+            self.complain(f"{over} notices were never taken by a hook, and are given up")
             for row in outbox[:over]:
                 row["hooked"] = True
         outbox[:] = [row for row in outbox if not (row["written"] and row["hooked"])]
@@ -171,12 +174,12 @@ class Delivery:
                 except subprocess.TimeoutExpired:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
-                    self._complain(f"{name}: killed after {self._seconds:g} seconds")
+                    self.complain(f"{name}: killed after {self._seconds:g} seconds")
                     return
             if process.returncode:
-                self._complain(f"{name}: ended with status {process.returncode}")
+                self.complain(f"{name}: ended with status {process.returncode}")
         except OSError as error:
-            self._complain(f"{name}: cannot be run: {(error.strerror or 'error').lower()}")
+            self.complain(f"{name}: cannot be run: {(error.strerror or 'error').lower()}")
 
 
 def _heal(file: Any) -> set[str]:

@@ -20,7 +20,12 @@ COMMENT: Final = "What was known of DNSKEY and DS RRsets before the horizon of d
 
 
 def keep(
-    tables: Path, path: Path, dropped: Collection[str], newest: int, ports: frozenset[int]
+    tables: Path,
+    path: Path,
+    dropped: Collection[str],
+    newest: int,
+    ports: frozenset[int],
+    keylogs: Collection[str] = (),
 ) -> None:
     """Write the keepsake anew: of what it held, and of the inputs that are let go of.
 
@@ -30,8 +35,10 @@ def keep(
         dropped: paths of inputs.
         newest: ns; newest packet of all.
         ports: ports that carry DNS besides 53.
+        keylogs: files of TLS secrets; what they open is kept as plain DNS.
     """
     from forensics.archive.tables import read_table
+    from forensics.capture.tls_secrets import read_keylogs
     from forensics.output import replacing_file
     from forensics.report.pcapng import Packet, render_pcapng
 
@@ -39,9 +46,10 @@ def keep(
     paths = dict(zip(captures["capture"].to_pylist(), captures["path"].to_pylist(), strict=True))
     chosen = {number for number, name in paths.items() if name in {*dropped, str(path)}}
     wanted = _frames(tables, chosen, newest - bounds.KEEPSAKE_AGE)
+    secrets = read_keylogs(keylogs)
     packets = []
     for number, frames in sorted(wanted.items()):
-        packets += _cut(paths[number], frames, ports)
+        packets += _cut(paths[number], frames, ports, secrets)
     packets.sort(key=lambda packet: packet.time)
     packets = packets[-bounds.KEEPSAKE_PACKETS :]
     if not packets:
@@ -52,12 +60,12 @@ def keep(
         part.write_bytes(render_pcapng(rows, COMMENT))
 
 
-def _cut(path: str, frames: set[int], ports: frozenset[int]) -> list[Any]:
+def _cut(path: str, frames: set[int], ports: frozenset[int], secrets: Any) -> list[Any]:
     """Cut packets out of an input; none where it can no longer be read."""
     from forensics.capture.cutting import cut
 
     try:
-        return list(cut(path, frames, ports))
+        return list(cut(path, frames, ports, secrets=secrets))
     except InputError:
         return []
 

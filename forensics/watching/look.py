@@ -48,6 +48,7 @@ def look(
     options: Options,
     anchors: list[Any],
     supplied: Any,
+    keylogs: Sequence[str] = (),
 ) -> Look:
     """Read inputs, judge them and give the report.
 
@@ -58,6 +59,7 @@ def look(
         options: of the run.
         anchors: trust anchors.
         supplied: keys from elsewhere (schemas.KEYS).
+        keylogs: those files of TLS secrets that can be read.
     """
     from forensics.capture.losses import REASONS
     from forensics.ingest import ingest
@@ -72,6 +74,7 @@ def look(
         ports=options.ports,
         servers=options.servers,
         resolvers=options.resolvers,
+        tls_keylogs=keylogs,
     )
     found = Look(tables)
     for facts in result.captures:

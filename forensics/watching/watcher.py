@@ -73,6 +73,7 @@ class Watcher:
         self._delivery = delivery
         self._anchors = anchors
         self._supplied = supplied
+        self._unread: set[str] = set()
 
     def step(self, now: int) -> bool:
         """Look once, and tell what is to be told; say whether there was anything new to read.
@@ -132,7 +133,7 @@ class Watcher:
         shutil.rmtree(store.tables, ignore_errors=True)
         found = look(
             inputs, store.keepsake, store.tables, self._settings.options, self._anchors,
-            self._supplied,
+            self._supplied, self._keylogs(),
         )  # fmt: skip
         self._follower.read_up_to(found.facts)
         notices = self._damage(found, now)
@@ -145,6 +146,26 @@ class Watcher:
             notices += self._expiring(found, inputs)
         self._let_go(found, inputs)
         return notices
+
+    def _keylogs(self) -> list[str]:
+        """Give the files of TLS secrets that can be read now; say once why another one cannot.
+
+        Whoever writes them may not have begun, may rotate them, or may let one grow too long: what
+        they would open is then a counted loss, and the rest is judged.
+        """
+        from forensics.capture.tls_secrets import read_keylogs
+
+        found = []
+        for path in self._settings.options.tls_keylogs:
+            try:
+                read_keylogs([path])
+            except UsageError as error:
+                if str(error) not in self._unread:
+                    self._unread.add(str(error))
+                    self._delivery.complain(str(error))
+            else:
+                found.append(path)
+        return found
 
     def _expiring(self, found: Look, inputs: list[Input]) -> list[Notice]:
         """Tell of signatures that end soon."""
@@ -182,7 +203,9 @@ class Watcher:
         paths = {one.path for one in past}
         if found.report is not None:
             ports = self._settings.options.ports
-            keep(found.tables, self._store.keepsake, paths, known.newest, ports)
+            keep(
+                found.tables, self._store.keepsake, paths, known.newest, ports, self._keylogs()
+            )
         self._follower.drop(paths)
 
     def _damage(self, found: Look | None, now: int) -> list[Notice]:

@@ -123,8 +123,12 @@ def run(sources: list[Source], numbers: Iterable[int], seed: int) -> None:
     The first one is analysed twice: what is read from the cache of kernels, or compiled, is so
     before a clock runs.
     """
+    import pyarrow as pa
+
     from forensics.timeline import moduli
 
+    # Small tables gain nothing by threads, and on a busy machine each waits for its turn.
+    pa.set_cpu_count(1)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     # Whoever started it may end it at any time; nothing is to be said about that.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -34,12 +34,13 @@ WALL = 1_900_000_000 * SECOND
 class Replay:
     """A watcher of a folder that the test writes to, on a clock that the test moves."""
 
-    def __init__(self, tmp_path, name, **settings):
+    def __init__(self, tmp_path, name, *, tls_keylogs=(), **settings):
         self.folder = tmp_path / "in"
         self.folder.mkdir(exist_ok=True)
         self.notices = tmp_path / "notices.jsonl"
         self.now = WALL
-        options = Options(trust_anchors=(str(anchor(name)),))
+        options = Options(trust_anchors=(str(anchor(name)),), tls_keylogs=tls_keylogs)
+        self.complaints = []
         store = Store(tmp_path / "state")
         known = store.load("test")
         follower = Follower(
@@ -47,7 +48,7 @@ class Replay:
         )
         self.watcher = Watcher(
             store, follower, known, Settings(options, **settings),
-            Delivery(self.notices, "", pytest.fail),
+            Delivery(self.notices, "", self.complaints.append if tls_keylogs else pytest.fail),
             anchors.chosen(options.trust_anchors), archive.read(()),
         )  # fmt: skip
 
