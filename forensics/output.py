@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,24 @@ from forensics.errors import UsageError
 
 MARK: Final = "manifest.json"
 """The file by which a folder is known as this program's own output, which may be replaced."""
+
+_unfinished: set[Path] = set()
+_swapping = threading.Lock()
+"""Held while new output takes the place of old, so that `discard` leaves one of both."""
+
+
+def discard() -> None:
+    """Take away all output that is not whole: nothing will come of it, the process is to end.
+
+    Other threads may still write to it; what has a temporary name stays temporary.
+    """
+    _swapping.acquire()  # and never released: nobody puts anything into place any more
+    for _ in range(2):
+        for part in list(_unfinished):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -35,14 +54,18 @@ def replacing(out: Path) -> Iterator[Path]:
         reason = (error.strerror or "error").lower()
         raise UsageError(f"{out}: cannot be written: {reason}") from None
     old = out.parent / f".{out.name}.{os.getpid()}.old"
+    _unfinished.add(part)
     try:
         yield part
-        if out.is_dir():
-            out.replace(old)
-        part.replace(out)
+        with _swapping:
+            if out.is_dir():
+                out.replace(old)
+            part.replace(out)
+            _unfinished.add(old)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        for one in (part, old):
+            shutil.rmtree(one, ignore_errors=True)
+            _unfinished.discard(one)
 
 
 def check_apart(dataset: Path, out: Path) -> None:
@@ -82,11 +105,14 @@ def replacing_file(path: Path) -> Iterator[Path]:
         part.touch()
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {(error.strerror or '').lower()}") from None
+    _unfinished.add(part)
     try:
         yield part
-        part.replace(path)
+        with _swapping:
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+        _unfinished.discard(part)
 
 
 def size_of(path: str) -> int:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
+import threading
+import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Final, TextIO
+
+from forensics.output import discard
 
 if TYPE_CHECKING:
     from forensics.errors import InputError
@@ -15,6 +20,12 @@ if TYPE_CHECKING:
 
 GRACE: Final = 5.0
 """Seconds after which a signal that was not obeyed is raised again."""
+
+PATIENCE: Final = 8.0
+"""Seconds after which the process is ended by force."""
+
+CLEARING: Final = 3.0
+"""Seconds that clearing away may then take."""
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -107,15 +118,42 @@ def stop_on_signals() -> None:
     The exit status is 128 and the signal's number, as a shell gives it. Python drops an exception
     that is raised while an object is taken down, so a signal that is not obeyed within
     `GRACE` seconds raises again.
+
+    No handler runs while the main thread is inside a compiler or waits for the lock of one, and to
+    unwind may mean to wait for a thread that compiles for minutes. So a thread is told of signals
+    too, and after `PATIENCE` seconds ends the process, half an output folder first.
     """
 
     def stop(number: int, _: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, GRACE)
         raise SystemExit(128 + (asked.setdefault("signal", number)))
 
+    def insist() -> None:
+        while True:
+            number = os.read(told, 1)[0]
+            # A command that ends in its own way (watch, listen) has other handlers.
+            if number != signal.SIGALRM and signal.getsignal(number) is stop:
+                break
+        time.sleep(PATIENCE)
+        _end(128 + number)
+
     asked: dict[str, int] = {}
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM"):
         signal.signal(getattr(signal, name), stop)
+    told, teller = os.pipe()
+    os.set_blocking(teller, False)
+    signal.set_wakeup_fd(teller, warn_on_full_buffer=False)
+    threading.Thread(target=insist, name="signals", daemon=True).start()
+
+
+def _end(status: int) -> None:
+    """End the process whatever its threads do; first clear away what is not whole."""
+    last = threading.Timer(CLEARING, os._exit, [status])
+    last.daemon = True
+    last.start()
+    discard()
+    atexit._run_exitfuncs()  # noqa: SLF001  temporary folders are taken away there
+    os._exit(status)
 
 
 def leave_out_pandas() -> None:

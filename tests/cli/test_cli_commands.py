@@ -221,6 +221,60 @@ def test_a_signal_leaves_nothing_behind(number, tmp_path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+COMPILING = """
+import sys, tempfile, threading, time
+from pathlib import Path
+from forensics import terminal
+from forensics.output import replacing
+terminal.GRACE, terminal.PATIENCE = 0.2, 0.5
+terminal.stop_on_signals()
+lock = threading.Lock()
+lock.acquire()
+out = Path(sys.argv[1]) / "out"
+tempfile.tempdir = sys.argv[1]
+threading.Thread(target=lock.acquire, name="the compiler").start()
+made = tempfile.TemporaryDirectory(prefix="temporary-")
+with replacing(out) as folder:
+    (folder / "half").write_text("half")
+    print("ready", flush=True)
+    while True:  # as one who waits for a thread in a finally clause, whatever is raised
+        try:
+            time.sleep(60)
+        except SystemExit:
+            pass
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_cannot_unwind_ends_all_the_same_and_leaves_nothing(number, tmp_path):
+    """numba's compiler is held under a lock for minutes, and no thread can be told to let go."""
+    (tmp_path / "out").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", COMPILING, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        assert process.wait(60) == 128 + number
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_ctrl_c_while_kernels_are_compiled_ends_the_run(tmp_path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "forensics.cli", "analyze", CAPTURE, "--out", tmp_path / "out"],
+        cwd=ROOT,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")},
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr is not None
+        assert b"compiling its kernels" in process.stderr.readline()
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(100) == 130
+    assert {path.name for path in tmp_path.iterdir()} <= {"kernels"}
+
+
 def test_a_report_verifies_until_it_is_touched_and_can_be_made_again(tmp_path) -> None:
     out = tmp_path / "report"
     made = command(
