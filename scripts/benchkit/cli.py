@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         page.bench(options.events, options.runs)
         return 0
     if options.command == "soak":
-        return soak.bench(options.minutes, options.speed, options.horizon)
+        return soak.bench(options.minutes, options.speed, options.horizon, options.write)
     if options.command == "archive":
         archive.bench(
             archive.Options(
@@ -129,6 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--speed", type=float, default=10, help="times as fast as recorded: %(default)s"
     )
     long.add_argument("--horizon", default="30m", help="of the watchers: %(default)s")
+    long.add_argument("--write", type=Path, metavar="FILE", help="write the result here")
     many = commands.add_parser(
         "archive", help="ingest rotated files with one worker and with two, and report an hour"
     )

@@ -26,8 +26,10 @@ SOCKET_TRAFFIC = ROOT / "captures" / "de-2026"
 CONTENT = b"protobuf:dnstap.Dnstap"
 ROTATE = 20.0
 """Seconds in one file; every second file is compressed when it is rotated, as rotation does it."""
-KEPT = 8
-"""Rotated files that stay."""
+KEPT = 30
+"""Rotated files that stay: ten minutes, in which a watcher on a busy machine comes to them."""
+FLAT = 1.1
+"""Times the memory of the second third that the last third of the time may need."""
 CONNECTED = 15.0
 """Seconds of one connection; every second one breaks off within a frame."""
 APART = 2.0
@@ -50,8 +52,8 @@ class Sent:
 Feed = Callable[[Path, float, threading.Event, Sent], None]
 
 
-def bench(minutes: float, speed: float, horizon: str) -> int:
-    """Run both watchers for so long; 0 when nothing was lost."""
+def bench(minutes: float, speed: float, horizon: str, write: Path | None = None) -> int:
+    """Run both watchers for so long; 0 when nothing was lost and memory stayed flat."""
     with tempfile.TemporaryDirectory(prefix="soak-") as made:
         folder = Path(made)
         (folder / "in").mkdir()
@@ -72,30 +74,72 @@ def bench(minutes: float, speed: float, horizon: str) -> int:
         ]
         for feed in feeds:
             feed.start()
-        print("minute    folder MiB    socket MiB    packets    frames", flush=True)
+        lines = ["minute    folder MiB    socket MiB    packets    frames"]
+        print(lines[0], flush=True)
         began = time.monotonic()
         memory: list[tuple[int, int]] = []
+        every = max(6, round(minutes / 20) * 6) if minutes >= 5 else 1
         while time.monotonic() - began < 60 * minutes:
             time.sleep(10)
             memory.append((resident(watchers[0]), resident(watchers[1])))
-            if len(memory) % 6 == 0 or minutes < 5:
-                print(
+            if len(memory) % every == 0:
+                lines.append(
                     f"{(time.monotonic() - began) / 60:6.1f}    {memory[-1][0] / 2**20:10.0f}    "
                     f"{memory[-1][1] / 2**20:10.0f}    {by_folder.packets:7,}    "
-                    f"{by_socket.packets:6,}",
-                    flush=True,
+                    f"{by_socket.packets:6,}"
                 )
+                print(lines[-1], flush=True)
         stop.set()
         for feed in feeds:
             feed.join()
-        time.sleep(15)  # the last octets are found at the next look
-        good = True
+        catch_up(folder / "state-folder", by_folder.packets)
+        good = is_flat(memory)
         for name, watcher, sent in zip(
             ("folder", "socket"), watchers, (by_folder, by_socket), strict=True
         ):
-            good &= ended(folder, name, watcher, sent)
-        print_flatness(memory)
+            whole, told = ended(folder, name, watcher, sent)
+            good &= whole
+            lines += told
+        lines += flatness(memory)
+        print("\n".join(lines[-10:]))
+        if write is not None:
+            write.write_text(page(minutes, speed, horizon, lines, good=good))
     return 0 if good else 1
+
+
+def page(minutes: float, speed: float, horizon: str, lines: list[str], *, good: bool) -> str:
+    """Write the result, to be committed."""
+    return "\n".join(
+        [
+            "# Soak",
+            "",
+            "`watch` under load, twice: a folder of rotating files (every second one compressed),",
+            "and a dnstap socket whose sender disconnects and comes again, every second time in",
+            "the middle of a frame. Made by",
+            "",
+            f"    scripts/bench soak --minutes {minutes:g} --speed {speed:g} --horizon {horizon}",
+            "",
+            f"which ended on {time.strftime('%Y-%m-%d', time.gmtime())}, beside other work on the",
+            "machine. Memory is resident memory, and counts as flat if its peak in the last third",
+            f"of the time is at most {FLAT:g} times that of the second third; in the first one the",
+            "horizon fills. Nothing is lost if each packet and frame that was sent was read.",
+            "",
+            *(f"    {line}" for line in lines),
+            "",
+            f"It {'held' if good else 'did not hold'}.",
+        ]
+    ) + "\n"
+
+
+def catch_up(state: Path, sent: int) -> None:
+    """Wait until a watcher has read what was sent, or nothing new for two minutes."""
+    since, known = time.monotonic(), -1
+    while known < sent and time.monotonic() - since < 120:
+        time.sleep(2)
+        told = json.loads((state / "state.json").read_text())
+        read = told["departed"] + sum(source["frames"] for source in told["sources"])
+        if read > known:
+            since, known = time.monotonic(), read
 
 
 def compile_kernels(folder: Path) -> None:
@@ -124,10 +168,12 @@ def start(
     return watcher
 
 
-def ended(folder: Path, name: str, watcher: subprocess.Popen[str], sent: Sent) -> bool:
+def ended(
+    folder: Path, name: str, watcher: subprocess.Popen[str], sent: Sent
+) -> tuple[bool, list[str]]:
     """Stop a watcher, and tell what it read of what was sent."""
     watcher.send_signal(signal.SIGTERM)
-    _, said = watcher.communicate(timeout=120)
+    _, said = watcher.communicate(timeout=600)
     counted = [line for line in said.splitlines() if line.endswith("packets were read")]
     read = int(counted[0].split()[1].replace(",", "")) if counted else -1
     notices = [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
@@ -135,26 +181,36 @@ def ended(folder: Path, name: str, watcher: subprocess.Popen[str], sent: Sent) -
     for notice in notices:
         kinds[notice["event"]] = kinds.get(notice["event"], 0) + 1
     cut = sum("ended within a frame" in line for line in said.splitlines())
-    print(
-        f"{name}: {sent.packets:,} sent, {read:,} read, {sent.packets - read:,} unaccounted for; "
-        f"{sent.files} files, {sent.connections} connections, {sent.broken} broken off within a "
-        f"frame ({cut} named); notices: {kinds or 'none'}; exit status {watcher.returncode}"
-    )
+    lines = [
+        f"{name}: {sent.packets:,} sent, {read:,} read, {sent.packets - read:,} unaccounted for;",
+        f"  {sent.files} files, {sent.connections} connections, {sent.broken} broken off within",
+        f"  a frame ({cut} named); notices: {kinds or 'none'}; exit status {watcher.returncode}",
+    ]
     if sent.failure:
-        print(f"{name}: the feed failed: {sent.failure}")
-    return read == sent.packets and not sent.failure and not watcher.returncode
+        lines.append(f"{name}: the feed failed: {sent.failure}")
+    return read == sent.packets and not sent.failure and not watcher.returncode, lines
 
 
-def print_flatness(memory: list[tuple[int, int]]) -> None:
-    """Compare the second half of the time with the last quarter."""
+def peaks(memory: list[tuple[int, int]]) -> Iterator[tuple[str, int, int]]:
+    """Give each watcher's name and its peak memory in the second and the last third of the time."""
     third = max(1, len(memory) // 3)
     for at, name in enumerate(("folder", "socket")):
         middle = max(row[at] for row in memory[third : 2 * third] or memory)
-        last = max(row[at] for row in memory[-third:])
-        print(
-            f"{name}: peak {middle / 2**20:,.0f} MiB in the second third of the time, "
-            f"{last / 2**20:,.0f} MiB in the last ({last / middle:.2f})"
-        )
+        yield name, middle, max(row[at] for row in memory[-third:])
+
+
+def is_flat(memory: list[tuple[int, int]]) -> bool:
+    """Whether no watcher needed more in the end than in the middle."""
+    return all(last <= FLAT * middle for _, middle, last in peaks(memory))
+
+
+def flatness(memory: list[tuple[int, int]]) -> list[str]:
+    """Tell the peaks."""
+    return [
+        f"{name}: peak {middle / 2**20:,.0f} MiB in the second third of the time, "
+        f"{last / 2**20:,.0f} MiB in the last ({last / middle:.2f})"
+        for name, middle, last in peaks(memory)
+    ]
 
 
 def resident(process: subprocess.Popen[str]) -> int:
