@@ -16,10 +16,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 10.0
-"""Processor time that a mutant may take, and clock time where the processor was free."""
+"""Processor time that a mutant may take: on a busy machine the clock says nothing."""
 WAITING = 60.0
-"""Clock time that it may take however busy the machine is."""
-WARMING = 900.0
+"""Clock time in which it must have got some processor time: what waits for a lock gets none."""
+WARMING = 1800.0
 """Clock time of the first mutant of a process, which may compile all kernels."""
 MEMORY = 1536 << 20
 """Resident octets that a process may need: the bound of `scripts/attack` too."""
@@ -96,17 +96,16 @@ def _lines(process: "subprocess.Popen[bytes]") -> Iterator[dict[str, Any]]:
     assert process.stdout is not None
     pending = b""
     phase, since, spent = "warming", time.monotonic(), 0.0
+    moved, seen = since, spent
     with selectors.DefaultSelector() as ready:
         ready.register(process.stdout, selectors.EVENT_READ)
         while True:
             if not ready.select(0.5):
-                waited = time.monotonic() - since
-                if phase == "warming" and waited < WARMING:
-                    continue
-                if (
-                    phase == "begun"
-                    and waited < WAITING
-                    and _processor_time(process.pid) - spent < SECONDS
+                now, used = time.monotonic(), _processor_time(process.pid)
+                if used > seen:
+                    moved, seen = now, used
+                if now - moved < WAITING and (
+                    now - since < WARMING if phase == "warming" else used - spent < SECONDS
                 ):
                     continue
                 return
@@ -121,6 +120,7 @@ def _lines(process: "subprocess.Popen[bytes]") -> Iterator[dict[str, Any]]:
                 told = json.loads(line)
                 phase = "begun" if "begun" in told else "warming"
                 since, spent = time.monotonic(), _processor_time(process.pid)
+                moved, seen = since, spent
                 yield told
 
 
