@@ -13,6 +13,8 @@ import typer
 from forensics.arguments import Port, Quiet, Resolver, Server, Sources, options_of
 
 EXIT_REFUSED = 10
+EXIT_UNJUDGED = 3
+"""As for captures that cannot be read: nothing came in that an answer could rest on."""
 
 ZoneFile = Annotated[
     Path,
@@ -81,8 +83,9 @@ def register(app: typer.Typer, clock: Callable[[], int]) -> None:
         """Tell which recorded queries a zone would turn bogus if it were published now.
 
         The zone is held against the keys, DS and answers that caches can hold by the recording.
-        Exit status: 0 publish, 10 do not; 2 usage (the zone file too), 3 no input could be read.
-        What the recording cannot tell never refuses; it is listed as not judged.
+        Exit status: 0 publish, 10 do not; 2 usage (the zone file too), 3 no input could be read,
+        or it does not tell what the DS in force is or which keys caches hold. What the recording
+        cannot tell never refuses; it is listed as not judged, with what to record.
         """
         from forensics.explain import read_instant
         from forensics.rehearse import rehearse
@@ -111,3 +114,5 @@ def register(app: typer.Typer, clock: Callable[[], int]) -> None:
             typer.echo(render_rehearsed(told, colour=wants_colour(sys.stdout)))
         if told["verdict"] == "refuse":
             raise typer.Exit(EXIT_REFUSED)
+        if told["verdict"] == "unjudged":
+            raise typer.Exit(EXIT_UNJUDGED)

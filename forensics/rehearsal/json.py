@@ -15,6 +15,7 @@ from forensics.validation.deniers import text
 from forensics.vocabulary import REASON_CODE, REASONS
 
 SCHEMA: Final = "dns-forensics/rehearse/1"
+"""Told by rehearse.schema.json beside this file."""
 
 RRSETS: Final = 20
 """RRsets listed for a finding; `rrsets_count` counts them all."""
@@ -35,7 +36,7 @@ def to_json(outcome: Outcome, zone_file: str, captures: Mapping[int, str]) -> di
         "zone_file": zone_file,
         "serial": outcome.zone.serial,
         "at": rfc3339(outcome.at),
-        "verdict": "refuse" if outcome.is_refused else "pass",
+        "verdict": verdict(outcome),
         "sentence": sentence(outcome),
         "captures": [captures[number] for number in sorted(captures)],
         "demand": {
@@ -81,6 +82,13 @@ def to_json(outcome: Outcome, zone_file: str, captures: Mapping[int, str]) -> di
     }
 
 
+def verdict(outcome: Outcome) -> str:
+    """Say `refuse`, `pass`, or `unjudged` where what would decide was not recorded."""
+    if outcome.is_refused:
+        return "refuse"
+    return "pass" if outcome.is_judged else "unjudged"
+
+
 def sentence(outcome: Outcome) -> str:
     """Say in plain words whether the zone may be published."""
     name, total = text(outcome.zone.apex), outcome.demand.queries
@@ -90,6 +98,11 @@ def sentence(outcome: Outcome) -> str:
         open_ = ""
         if outcome.unjudged:
             open_ = f" Could not be judged: {', '.join(one.what for one in outcome.unjudged)}."
+        if not outcome.is_judged:
+            return (
+                f"UNJUDGED: whether {head} may be published is not known: the recording lacks what "
+                f"would tell.{open_}"
+            )
         return (
             f"PASS: of {several(total, 'recorded query').replace('querys', 'queries')} none would "
             f"turn bogus if {head} were published.{open_}"

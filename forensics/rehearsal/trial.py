@@ -56,6 +56,7 @@ class Outcome:
         kinds: recorded queries by how they would be answered.
         hit: of all refusals together.
         held: what caches hold.
+        is_insecure: no validator holds a DS that counts, so none looks at keys.
     """
 
     zone: Contents
@@ -66,11 +67,18 @@ class Outcome:
     kinds: Counter[str] = field(default_factory=Counter)
     hit: Hit = field(default_factory=Hit)
     held: Held = field(default_factory=Held)
+    is_insecure: bool = False
 
     @property
     def is_refused(self) -> bool:
         """Whether the zone must not be published."""
         return any(finding.level is Level.REFUSE for finding, _ in self.findings)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the DS in force and the keys in caches are known: what decides."""
+        lacking = {one.what for one in self.unjudged}
+        return "delegation" not in lacking and (self.is_insecure or "cached-keys" not in lacking)
 
 
 def rehearse(
@@ -109,7 +117,8 @@ def rehearse(
     _sort(found, steps.cached_keys(zone, notary, held, at))
     _sort(found, steps.cached_answers(zone, held, at))
     _sort(found, steps.serial(zone, held, at))
-    if steps.is_insecure(held, given, at):
+    insecure = steps.is_insecure(held, given, at)
+    if insecure:
         found.found = [_of_insecure(one) for one in found.found]
     wanted = _transactions(found.found, recording, at)
     demand, of = gather(recording.transactions, name, at, _sorted(wanted))
@@ -122,9 +131,9 @@ def rehearse(
                 "Record the zone's servers, or a resolver that asks them.",
             )
         )
-    outcome = Outcome(zone, at, demand, unjudged=found.unjudged, held=held)
+    outcome = Outcome(zone, at, demand, unjudged=found.unjudged, held=held, is_insecure=insecure)
     answers = _answered(zone, denials, demand, outcome.kinds)
-    if not steps.is_insecure(held, given, at):
+    if not insecure:
         _add_denials(zone, found, answers, at)
     marks = {
         number: _mark(finding, answers, wanted, of) for number, finding in enumerate(found.found)

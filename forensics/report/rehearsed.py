@@ -27,7 +27,7 @@ def render_rehearsed(told: _Row, *, colour: bool = False) -> str:
     def paint(text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if colour else text
 
-    code = "31;1" if told["verdict"] == "refuse" else "32;1"
+    code = {"refuse": "31;1", "pass": "32;1"}.get(told["verdict"], "33;1")
     lines = [paint(line, code) for line in _wrapped(told["sentence"], "")]
     demand = told["demand"]
     first, last = demand["first"], demand["last"]

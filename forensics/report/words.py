@@ -106,7 +106,7 @@ STATUSES: Final = (
 )
 
 URGENT: Final = frozenset(
-    {"private-root", "clock", "clock-recorder", "clock-resolver", "no-dnssec"}
+    {"private-root", "clock", "clock-recorder", "clock-resolver", "clock-step", "no-dnssec"}
 )
 """Findings that change how everything below is to be read: they stand before it."""
 
@@ -115,6 +115,7 @@ FINDINGS: Final = {
     "clock": "Clock",
     "clock-recorder": "The recorder's clock",
     "clock-resolver": "A resolver's clock",
+    "clock-step": "The recorder's clock was set",
     "no-dnssec": "No DNSSEC in the capture",
     "resolver-local": "Inside a resolver only",
     "near-miss": "Near-miss",

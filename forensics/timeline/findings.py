@@ -18,6 +18,7 @@ ORDER: Final = (
     "private-root",
     "clock-recorder",
     "clock-resolver",
+    "clock-step",
     "no-dnssec",
     "one-direction",
     "sensor-clock",

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from forensics import limits, vocabulary
-from forensics.timeline import chain, clock, events, findings, impact, lagging, series, triage
+from forensics.timeline import (
+    chain,
+    clock,
+    events,
+    findings,
+    impact,
+    lagging,
+    series,
+    steps,
+    triage,
+)
 from forensics.timeline.columns import coded, integers, single
 from forensics.timeline.evidence import (
     Catalog,
@@ -81,8 +91,9 @@ def tell(evidence: Evidence) -> Story:
     for held in runs.values():
         held[:] = [run.at(int(places.same[run.place])) for run in held]
     drafts = _drafts(chosen, evidence, judge, catalog, places, seen, runs, over, origin, width)
+    clock_steps = steps.ClockSteps()
     traffic = impact.walk(
-        evidence.transactions(),
+        clock_steps.watched(evidence.transactions()),
         [window(begun) for begun in drafts],
         _signed_zones(evidence, catalog),
         origin,
@@ -113,6 +124,7 @@ def tell(evidence: Evidence) -> Story:
     spoken = {server for row in claimed for server in row["resolvers"]}
     found += [*findings.of_notes(evidence), *claimed, *_miss_findings(misses)]
     found += lagging.findings(serials, {row["zone"] for row in incidents}, places)
+    found += clock_steps.findings(evidence.captures)
     found += findings.of_capture(evidence, seen, traffic)
     found += findings.of_incidents(incidents)
     if not any(row["kind"].startswith("clock") for row in found if row not in claimed):

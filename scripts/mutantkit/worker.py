@@ -30,6 +30,8 @@ MEMORY = 6 << 30
 """Octets of data that the process may hold; what grows without bound ends in MemoryError."""
 LARGEST = 6 << 20
 """Octets of a capture that is taken as a source."""
+TRANSFERS = (251, 252)
+"""QTYPE of IXFR and AXFR."""
 IN_A_ROW = 4
 """Mutants in a row of one source, so that it is not read anew for each."""
 
@@ -178,11 +180,27 @@ def analysed(place: Path, one: Source, octets: bytes, *, blameless: bool) -> lis
             [str(path)], place / "out", Options(trust_anchors=anchors), figures=False
         )
         report = json.loads((place / "out" / "report.json").read_text())
-        return broken_laws(report, {str(path): len(octets)}, blameless=blameless)
+        return broken_laws(
+            report,
+            {str(path): len(octets)},
+            blameless=blameless,
+            transfers=_holds_transfers(place / "out" / "tables"),
+        )
     except NoInputError:
         return []
     except Exception:  # noqa: BLE001  whatever it is, it is a finding
         return [traceback.format_exc(limit=-3)]
+
+
+def _holds_transfers(tables: Path) -> bool:
+    """Whether a zone transfer (RFC 5936, RFC 1995) is among the transactions."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    wanted = pa.array(TRANSFERS, pa.uint16())
+    kinds = pq.read_table(tables / "transactions.parquet", columns=["qtype"])["qtype"]
+    return bool(pc.any(pc.is_in(kinds, value_set=wanted)).as_py())
 
 
 def _forget_peak() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 from typer.testing import CliRunner
 
@@ -58,6 +59,28 @@ def test_json_is_the_contract_and_the_same_from_a_dataset(stage):
     assert finding["from"] < finding["until"]
     assert finding["queries"] == value["bogus"]["queries"] > 0
     assert sum(value["demand"]["answers"].values()) == value["demand"]["queries"]
+
+
+@pytest.fixture(scope="module")
+def contract():
+    import forensics.rehearsal.json as module
+
+    text = Path(module.__file__).with_name("rehearse.schema.json").read_text()
+    jsonschema.Draft202012Validator.check_schema(json.loads(text))
+    return jsonschema.Draft202012Validator(json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("zone", "verdict", "status"), [("zsk-published", "pass", 0), ("zsk-signs", "refuse", 10)]
+)
+def test_json_follows_its_schema(stage, contract, zone, verdict, status):
+    result = run(CAPTURE, *soon(stage), "--json", zone=zone)
+    told = json.loads(result.stdout)
+    assert (told["verdict"], result.exit_code) == (verdict, status)
+    assert [error.message for error in contract.iter_errors(told)] == []
+    for name in told:
+        assert not contract.is_valid({key: told[key] for key in told if key != name}), name
+    assert not contract.is_valid({**told, "verdict": "maybe"})
 
 
 def test_the_clock_is_read_where_no_time_is_given(stage):
@@ -116,8 +139,11 @@ def test_a_recording_of_other_zones_refuses_nothing_and_says_what_to_record(tmp_
     path = tmp_path / "else.zone"
     path.write_text(text)
     result = run(CAPTURE, *soon(stage), "--origin", "else.test.", "--json", zone=str(path))
-    assert result.exit_code == 0
+    # A signing pipeline must not take what nobody could judge for a pass.
+    assert result.exit_code == 3
     told = json.loads(result.stdout)
+    assert told["verdict"] == "unjudged"
+    assert told["sentence"].startswith("UNJUDGED: ")
     assert {one["what"] for one in told["unjudged"]} == {
         "cached-keys",
         "delegation",

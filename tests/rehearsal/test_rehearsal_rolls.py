@@ -31,7 +31,7 @@ HEALTHY = [
     ("old", "nsec3", 10, None),
     ("old", "nsec3-opt-out", 10, None),
     ("old no-ds", "unsigned", HOUR + 60, None),
-    ("no-ds", "unsigned", 10, None),
+    ("no-ds", "unsigned", 10, "no-ds"),
     ("old", "old", 10, None),
 ]
 
@@ -140,9 +140,17 @@ def test_a_superseded_set_is_held_until_its_own_ttl_ends(stage):
 
 def test_a_recording_whose_keys_ran_out_is_not_judged_and_does_not_refuse(stage):
     told = stage("old", "zsk-signs", HOUR + 60)
-    assert told["verdict"] == "pass"
+    assert told["verdict"] == "unjudged"
     assert [one["what"] for one in told["unjudged"]] == ["cached-keys"]
     assert "Could not be judged" in told["sentence"]
+
+
+def test_a_zone_whose_ds_nobody_recorded_does_not_pass(stage):
+    """The servers of the zone itself say that there is no DS; only the parent's would know."""
+    told = stage("no-ds", "unsigned")
+    assert told["verdict"] == "unjudged"
+    assert [one["what"] for one in told["unjudged"]] == ["delegation"]
+    assert "--ds" in told["unjudged"][0]["needed"]
 
 
 def test_only_recorded_queries_that_need_broken_rrsets_count(stage):

@@ -1,0 +1,1 @@
+"""The same damaged captures, read by several programs."""
