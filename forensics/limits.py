@@ -10,6 +10,15 @@ from typing import Final
 SECOND: Final = 1_000_000_000
 """Nanoseconds in a second: the unit of every time in the program."""
 
+RESIDENT_OCTETS: Final = 1536 * 2**20
+"""Resident memory that no input may make the program need, whatever its length: what the limits
+below add up to, with Python, Arrow and the compiled kernels. Ordinary captures need half of it.
+`scripts/attack` and `scripts/mutants` hold every input of theirs against it."""
+
+ATTACK_SECONDS: Final = 600
+"""Processor time that no capture of `scripts/attack`, each of up to two million packets made to be
+dear, may take: some 300 us a packet, where an ordinary one takes 1."""
+
 BLOCK_OCTETS: Final = 8 * 2**20
 """Octets of input handled at once. Large enough that the cost of a call vanishes, small enough
 that the five or so blocks in flight stay far below the memory target of 800 MiB."""

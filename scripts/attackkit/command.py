@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attackkit.makers import ATTACKS, Attack
+from forensics.limits import ATTACK_SECONDS, RESIDENT_OCTETS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MEMORY_MOST = 1536
-"""MiB of resident memory that no attack may need more than."""
-SECONDS_MOST = 600
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,7 @@ class Outcome:
     octets: int
     status: int
     seconds: float
+    """Of processor time."""
     peak: int
     """MiB."""
     said: str
@@ -34,7 +33,12 @@ class Outcome:
     @property
     def holds(self) -> bool:
         """Whether it ended in order, within its bounds, and said something if it lost anything."""
-        return self.status in (0, 3, 4) and self.peak <= MEMORY_MOST and bool(self.said)
+        return (
+            self.status in (0, 3, 4)
+            and self.peak << 20 <= RESIDENT_OCTETS
+            and self.seconds <= ATTACK_SECONDS
+            and bool(self.said)
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,14 +77,13 @@ def _run(attack: Attack, folder: Path, share: float) -> Outcome:
     words = [sys.executable, "-m", "forensics.cli", "analyze", str(path), "--out", str(out)]
     words += ["--no-figures", "--quiet"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    began = time.monotonic()
     with (folder / "error").open("wb") as errors:
         process = subprocess.Popen(
             words, stdout=subprocess.DEVNULL, stderr=errors, env=environment, cwd=folder
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.monotonic() - began
+    seconds = usage.ru_utime + usage.ru_stime
     error = (folder / "error").read_text(errors="replace").strip().replace("\n", "; ")
     outcome = Outcome(
         attack,
@@ -120,6 +123,9 @@ def _table(outcomes: Sequence[Outcome], share: float) -> str:
         "Captures that were made to hurt, each analysed from file to report by",
         "",
         f"    scripts/attack{part}",
+        "",
+        f"which ended on {time.strftime('%Y-%m-%d', time.gmtime())}. Seconds of processor time;",
+        f"bounds (`forensics/limits.py`): {ATTACK_SECONDS} s and {RESIDENT_OCTETS >> 20:,} MiB.",
         "",
         "| attack | octets | seconds | peak MiB | exit | what was lost and said |",
         "|---|---|---|---|---|---|",

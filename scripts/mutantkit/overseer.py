@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from forensics.limits import RESIDENT_OCTETS
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 10.0
 """Processor time that a mutant may take: on a busy machine the clock says nothing."""
@@ -21,8 +23,8 @@ WAITING = 60.0
 """Clock time in which it must have got some processor time: what waits for a lock gets none."""
 WARMING = 1800.0
 """Clock time of the first mutant of a process, which may compile all kernels."""
-MEMORY = 1536 << 20
-"""Resident octets that a process may need: the bound of `scripts/attack` too."""
+MEMORY = RESIDENT_OCTETS
+"""Resident memory that a process may need."""
 
 Told = Callable[[dict[str, Any]], None]
 
