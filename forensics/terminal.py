@@ -140,6 +140,8 @@ def stop_on_signals() -> None:
     asked: dict[str, int] = {}
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM"):
         signal.signal(getattr(signal, name), stop)
+    # The interpreter takes its handlers away as it ends, and an alarm would kill it then.
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     told, teller = os.pipe()
     os.set_blocking(teller, False)
     signal.set_wakeup_fd(teller, warn_on_full_buffer=False)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+import numpy as np
+
 from forensics import limits
 from forensics.capture.containers import Stream
 from forensics.capture.facts import CaptureFacts, Ledger
@@ -169,7 +171,10 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
         packets.link[:] = link
         ledger.framing += reached - at - int(packets.captured.sum(dtype="int64"))
         if count:
-            last_second = int(packets.time[-1]) // limits.SECOND
+            # Zeros that were never written over read as records of no octets, of 1970.
+            filled = np.flatnonzero(packets.captured)
+            if len(filled):
+                last_second = int(packets.time[filled[-1]]) // limits.SECOND
             yield from dissector.blocks(stream, packets)
         at = reached
         if state == _FULL:
@@ -187,16 +192,20 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
             dissector.end(stream)
             return
         # A record that runs beyond the end of the input is damage too if others follow its start.
-        found = resynchronise(
-            octets,
-            at + 1,
-            at + limits.RESYNC_OCTETS,
-            big,
-            header,
-            unit,
-            limits.RECORD_OCTETS,
-            last_second,
-        )
+        # Damage that happened to read as a record has any time: then no time is near.
+        for near in (last_second, -1):
+            found = resynchronise(
+                octets,
+                at + 1,
+                at + limits.RESYNC_OCTETS,
+                big,
+                header,
+                unit,
+                limits.RECORD_OCTETS,
+                near,
+            )
+            if found >= 0 or near < 0:
+                break
         lost = (found if found >= 0 else len(octets)) - at
         offset = stream.base + at
         if found < 0 and state == _MORE:

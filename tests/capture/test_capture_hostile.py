@@ -223,3 +223,17 @@ def test_canary_raises_where_bounds_are_checked():
         pytest.skip("NUMBA_BOUNDSCHECK is not set: kernels are compiled without bounds checks")
     with pytest.raises(IndexError):
         _beyond(np.zeros(3, np.uint8))
+
+
+@pytest.mark.parametrize("over", [4096, 3000, 16 * 40])
+def test_a_page_of_zeros_over_records_costs_those_and_no_more(tmp_path, over):
+    """Zeros read as records of no octets, of 1970; behind them stands the rest of a record."""
+    timed = [(T0 + i * 10**6, ethernet(udp4(query(qid=i)))) for i in range(1000)]
+    octets = pcap(timed)
+    record = (len(octets) - 24) // len(timed)
+    at = 24 + 300 * record
+    path = tmp_path / "zeros.pcap"
+    path.write_bytes(octets[:at] + bytes(over) + octets[at + over :])
+    _, rows = read(path)
+    seen = {int.from_bytes(row.octets[:2]) for row in rows}
+    assert seen == set(range(1000)) - set(range(300, 300 + -(-over // record)))
