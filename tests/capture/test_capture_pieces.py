@@ -170,3 +170,24 @@ def test_a_message_larger_than_a_packet_brings_its_segments(tmp_path):
     found, _, (same,) = again(tmp_path, path, row.frame)
     assert [one.frame for one in found] == [1, 2, 3, 4]
     assert told(same) == told(row)
+
+
+def test_each_incident_gets_the_pieces_that_it_needs(tmp_path):
+    from forensics.extract import _file
+
+    way = Way(server=True)
+    messages = [response(f"n{i}.example.", i, 30) for i in range(2)]
+    size = len(framed(messages[0]))
+    path, _ = recorded(tmp_path, way.cut(framed(*messages), [size - 100, 200, 1 << 16]))
+    packets = [(("a.pcap", packet.frame), packet) for packet in cut(str(path), {2, 3})]
+    report = {"captures": [{}], "tool": {"name": "dns-forensics", "version": "0"}}
+    incident = {"id": "0", "sentence": "It broke."}
+    for frame, pieces, message in ((2, {1, 2}, messages[0]), (3, {2, 3}, messages[1])):
+        content = _file(report, incident, {("a.pcap", frame): "it broke"}, packets, None)
+        made = tmp_path / "evidence.pcapng"
+        made.write_bytes(content)
+        facts, rows = read(made)
+        assert facts.packets == len(pieces)
+        assert message in [row.octets for row in rows]
+        assert content.count(b"A piece of the message of frame %d" % frame) == 1
+        assert content.count(b"It broke (frame %d)" % frame) == 1
