@@ -257,11 +257,15 @@ def _denied(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int, 
 def _asked_in_vain(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int, str]]:
     """Every question for the keys of a zone whose keys could not be had, and what came of it.
 
+    With what resolvers told their clients then, at most limits.EVIDENCE_KEY_SETS times each: of
+    truncated answers alone nobody could say whether TCP, which was not captured, brought the keys.
+
     Yields (capture number, frame, what it shows).
     """
     import pyarrow.compute as pc
 
     from forensics.archive.tables import iter_batches
+    from forensics.knowledge import is_subdomain
     from forensics.report.times import parse
 
     if not _has_reason(incident, "dnskey-unobtainable"):
@@ -271,21 +275,29 @@ def _asked_in_vain(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int
     ended = parse(incident["recovery"].get("first_good")) or 2**62
     columns = [
         "qname", "qtype", "time", "capture", "query_frame", "response_capture", "response_frame",
-        "server",
+        "server", "rcode",
     ]  # fmt: skip
+    refused: dict[str, int] = defaultdict(int)
     for batch in iter_batches(tables, "transactions", columns):
-        code = pc.index(batch.column("qname").dictionary, zone).as_py()
-        if code < 0:
-            continue
-        chosen = pc.and_(
-            pc.equal(batch.column("qname").indices, code), pc.equal(batch.column("qtype"), 48)
+        keys = pc.and_(
+            pc.equal(batch.column("qname").cast("string"), zone),
+            pc.equal(batch.column("qtype"), 48),
         )
-        rows = batch.filter(chosen)
+        rows = batch.filter(
+            pc.fill_null(pc.or_kleene(keys, pc.equal(batch.column("rcode"), 2)), False)
+        )
         times = rows.column("time").cast("int64").to_pylist()
         for time, row in zip(times, rows.drop_columns(["time"]).to_pylist(), strict=True):
-            if not begun - _BEFORE <= time <= ended:
+            name = row["qname"] or ""
+            if not begun - _BEFORE <= time <= ended or not is_subdomain(name, zone):
                 continue
-            told = f"the keys (DNSKEY) of {zone} at {row['server']}"
+            told = f"{name} at {row['server']}"
+            if name == zone and row["qtype"] == 48:
+                told = f"the keys (DNSKEY) of {told}"
+            else:
+                refused[row["server"]] += 1
+                if refused[row["server"]] > limits.EVIDENCE_KEY_SETS:
+                    continue
             if row["query_frame"]:
                 yield row["capture"], row["query_frame"], f"a question for {told}"
             if row["response_frame"]:
