@@ -16,14 +16,20 @@ from typing import Any, Final
 from forensics import __version__, schemas
 from forensics.archive.layout import INDEX, LAYOUT, LONG, MANIFEST, migrated, part_name, sensor_name
 from forensics.archive.store import WORK, Store, is_url
+from forensics.chaining import Chained, chain, chains
 from forensics.crew import Crew, crew
 from forensics.errors import ForensicsError, InputError, NoInputError, UsageError
-from forensics.joining import join, ordered
+from forensics.joining import join, ordered, with_seams
 from forensics.options import Options
-from forensics.part import Job, Made, make, read_record
+from forensics.part import Job, Made, make
+from forensics.partfiles import read_record
+from forensics.seams import seams, sew
 from forensics.stitching import Stitched, search, searches, stitch, stitches
+from forensics.verifying import VERIFIED, agenda, verify, write_verified
+from forensics.verifying import WORK as CHECKS
 
 KIND: Final = "dataset"
+_OF_SIGNATURES: Final = ("signatures.parquet", "keys.parquet", "places.parquet")
 Progress = Callable[[str, int, int], None]
 
 
@@ -137,23 +143,39 @@ def _ingest(
     if not inputs:
         raise NoInputError(tuple(_error(*one) for one in failed))
     records = [(_record(store, part), entry["path"]) for part, entry in sorted(inputs.items())]
-    parts = ordered(records)
-    wanted = searches(root, parts)
+    alone = ordered(records)
+    sewing = seams(root, alone, options)
+    sewn = _counted(hands.each(sew, sewing), len(sewing), "sewing", progress)
+    behind = {one.name: one.behind for one in sewing}
+    parts = with_seams(alone, [(_record(store, name), behind[name]) for name in sewn])
+    records += [(part.record, "") for part in parts if part.is_seam]
+    how = json.dumps([LAYOUT, __version__, settings], sort_keys=True)
+    wanted = searches(root, parts, how)
     done = _counted(hands.each(_searched, wanted), len(wanted), "stitching", progress)
     found = dict(done)
     state = _state_name(settings, inputs)
-    border = Stitched()
     if not store.exists(f"{state}/{INDEX}"):
+        border, chained = Stitched(), Chained()
         for one in hands.each(stitch, stitches(root, parts, found, options)):
             border.add(one)
-    files = {name: told for record, _ in records for name, told in record["files"].items()}
-    if not store.exists(f"{state}/{INDEX}"):
+        for links in hands.each(chain, chains(root, parts, border, how)):
+            chained.add(links)
         with store.work() as folder:
-            join(root, parts, folder, border)
+            join(root, parts, folder, border, chained)
             names = sorted(path.name for path in folder.iterdir())
+            for name in names:
+                if name not in _OF_SIGNATURES and name != INDEX:
+                    store.put(folder / name, f"{state}/{name}")
+            for name in _OF_SIGNATURES:
+                store.copy(folder / name, f"{state}/{name}")
+            work = agenda(root, state, folder, old["tables"])
+            tasks = work.tasks
+            checked = _counted(hands.each(verify, tasks), len(tasks), "verifying", progress)
+            write_verified(root, work, sorted(checked), folder / VERIFIED)
             # The index last: with it the state counts.
-            for name in [*(name for name in names if name != INDEX), INDEX]:
+            for name in (VERIFIED, INDEX):
                 store.put(folder / name, f"{state}/{name}")
+    files = {name: told for record, _ in records for name, told in record["files"].items()}
     more = [part_name(record["part"]) for record, _ in records]
     for name in [*store.names(state), *more, *found.values()]:
         content = store.read(name)
@@ -165,13 +187,18 @@ def _ingest(
     return Batch(
         errors=tuple(_error(one.path, one.offset, one.reason) for one in made if one.reason),
         damaged=any(one.reason for one in made)
-        or any(record["losses"] for record, _ in records if record["part"] in mine),
+        or any(record["losses"] for record, _ in records if mine.intersection(_of(record))),
         counts={
             "packets": sum(record["packets"] for record, _ in records),
             "messages": sum(record["messages"] for record, _ in records),
         },
         fresh=sum(one.fresh for one in made),
     )
+
+
+def _of(record: dict[str, Any]) -> list[str]:
+    """The inputs that a part was read from; a seam is of several."""
+    return list(record.get("of", (record["part"],)))
 
 
 def _searched(asked: Any) -> tuple[str, str]:
@@ -214,6 +241,7 @@ def _settings(options: Options) -> dict[str, Any]:
     key = None
     if options.anonymize is not None:
         key = hashlib.sha256(Path(options.anonymize).read_bytes()).hexdigest()[:16]
+    logs = [hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in options.tls_keylogs]
     return {
         "ports": sorted(options.ports),
         "servers": sorted(options.servers),
@@ -221,6 +249,7 @@ def _settings(options: Options) -> dict[str, Any]:
         "from": options.start,
         "to": options.end,
         "anonymize": key,
+        "tls_keylogs": [digest[:16] for digest in sorted(logs)],
         "schema_version": schemas.SCHEMA_VERSION,
     }
 
@@ -299,7 +328,7 @@ def _counted(results: Iterable[Any], total: int, what: str, progress: Progress |
 
 def _clear(store: Store, files: dict[str, Any]) -> None:
     """Remove what the manifest does not name: unfinished parts, and states gone by."""
-    for folder in (*LONG, "parts", "states"):
+    for folder in (*LONG, "parts", "states", CHECKS):
         for name in store.names(folder):
             if name not in files:
                 store.remove(name)

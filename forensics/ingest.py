@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -30,6 +30,9 @@ _SIGHTING_ROWS: Final = 2**18
 
 Progress = Callable[[str, int], None]
 """Called after each block with the input's path and the octets of it handled so far."""
+
+Source = Callable[[Callable[[InputError], None]], Iterator[Any]]
+"""Gives blocks and, at the end of each input, its facts; told what to call with a failed input."""
 
 
 @dataclass(slots=True)
@@ -93,6 +96,7 @@ def ingest(
     tls_keylogs: Sequence[str] = (),
     progress: Progress | None = None,
     collector: Any = None,
+    source: Source | None = None,
 ) -> IngestResult:
     """Read captures and write the tables captures to keys into a folder.
 
@@ -108,6 +112,7 @@ def ingest(
         tls_keylogs: files of secrets (SSLKEYLOGFILE) that open DNS over TLS.
         progress: called now and then.
         collector: what collects the evidence; None: `evidence.collector.Evidence`.
+        source: what gives the messages; None: `paths`, read in order of time.
 
     Raises:
         ValueError: one of servers or resolvers is no address.
@@ -125,7 +130,11 @@ def ingest(
         if progress is not None:
             progress(facts.path, octets)
 
-    secrets = read_keylogs(tls_keylogs)
+    def inputs(failed: Callable[[InputError], None]) -> Iterator[Any]:
+        secrets = read_keylogs(tls_keylogs)
+        return merged(paths, ports, clock_offsets or {}, failed, told, secrets)
+
+    read = source or inputs
     result = IngestResult(folder)
     matcher = Matcher(places(servers, resolvers))
     evidence = collector or Evidence(servers, resolvers)
@@ -133,7 +142,7 @@ def ingest(
     named = {packed(address): Role.SERVER for address in servers}
     named |= {packed(address): Role.RESOLVER for address in resolvers}
     with _Writing(folder, named, matcher.reuse) as writing, _Gathering(evidence, writing) as found:
-        for block in merged(paths, ports, clock_offsets or {}, result.errors.append, told, secrets):
+        for block in read(result.errors.append):
             if isinstance(block, CaptureFacts):
                 result.captures.append(block)
                 continue

@@ -17,9 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import limits
+from forensics.archive.frames import FRAMES, Frames
 from forensics.archive.layout import INDEX, LONG, part_name
 from forensics.archive.store import Store
 from forensics.archive.view import write_changes
+from forensics.capture.losses import REASONS
+from forensics.chaining import Chained
 from forensics.errors import UsageError
 from forensics.stitching import Part, Stitched
 from forensics.vocabulary import Pairing
@@ -42,12 +45,40 @@ def ordered(records: Iterable[tuple[dict[str, Any], str]]) -> list[Part]:
     base = 0
     parts = []
     for rank, (record, path) in enumerate(order):
-        parts.append(Part(record, path, rank, base))
+        parts.append(Part(record, path, rank, base, (rank,)))
         base += int(record["messages"])
     return parts
 
 
-def join(root: str, parts: Sequence[Part], folder: Path, border: Stitched) -> None:
+def with_seams(
+    parts: Sequence[Part], seams: Iterable[tuple[dict[str, Any], str]]
+) -> list[Part]:
+    """Number parts and seams together.
+
+    Args:
+        parts: in order.
+        seams: record of each, and the id of the part that it comes behind.
+    """
+    numbers = {part.name: part.captures for part in parts}
+    behind: dict[str, list[dict[str, Any]]] = {}
+    for record, name in seams:
+        behind.setdefault(name, []).append(record)
+    made: list[Part] = []
+    base = 0
+    for part in parts:
+        here = [(part.record, part.path, part.captures)]
+        for record in sorted(behind.get(part.name, ()), key=lambda one: str(one["part"])):
+            captures = tuple(number for of in record["of"] for number in numbers[of])
+            here.append((record, "", captures))
+        for record, path, captures in here:
+            made.append(Part(record, path, len(made), base, captures))
+            base += int(record["messages"])
+    return made
+
+
+def join(
+    root: str, parts: Sequence[Part], folder: Path, border: Stitched, chained: Chained
+) -> None:
     """Write the state of all parts into an empty folder, its index last.
 
     Args:
@@ -55,11 +86,16 @@ def join(root: str, parts: Sequence[Part], folder: Path, border: Stitched) -> No
         parts: in order.
         folder: where the state is made.
         border: what stitching changes.
+        chained: what it changes of repetitions over TCP.
     """
     from forensics.transactions.places import packed
 
     store = Store(root)
     names = [part.name for part in parts]
+    for row in border.rows:
+        found = chained.made.get(row["transaction"], -1)
+        row["continues"] = found if found >= 0 else None
+    _write_chained(folder, chained)
     write_changes(folder, names, border.rows, border.superseded, border.moved)
     signature_numbers = _join_signatures(store, parts, folder)
     place_numbers, addresses, answered = _join_places(store, parts, folder)
@@ -82,6 +118,8 @@ def join(root: str, parts: Sequence[Part], folder: Path, border: Stitched) -> No
                 "first": part.record["first"],
                 "last": part.record["last"],
                 "files": {table: part.files(table) for table in LONG},
+                "captures": list(part.captures),
+                **({"frames": part_name(part.name, FRAMES)} if part.is_seam else {}),
             }
             for part in parts
         ]
@@ -140,42 +178,62 @@ def _join_places(
     from forensics.archive.tables import write_table
     from forensics.transactions.places import places, places_table
 
+    tables = [
+        pq.read_table(store.open(part_name(part.name, "responders.parquet"))).to_pylist()
+        for part in parts
+    ]
+    known = _numbered(store, parts, tables)
     merged = places()
-    known: dict[tuple[bytes, bytes], int] = {}
-    addresses = [bytes(16)]
+    addresses = [bytes(16)] * (len(known) + 1)
     answered: set[bytes] = set()
+    written: set[int] = set()
     numbers = []
-    count = 1
-    for part in parts:
-        table = pq.read_table(store.open(part_name(part.name, "responders.parquet")))
-        mine = np.zeros(table.num_rows, np.uint32)
-        for own, row in enumerate(table.to_pylist()):
-            number = 0
-            if own:
-                key = (row["address"], row["nsid"])
-                number = known.get(key, 0)
-                if not number and count <= limits.PLACES:
-                    number = known[key] = count
-                    count += 1
-                    merged.addresses[16 * number : 16 * number + 16] = np.frombuffer(
-                        row["address"], np.uint8
-                    )
-                    start = limits.NSID_OCTETS * number
-                    merged.nsids[start : start + len(row["nsid"])] = np.frombuffer(
-                        row["nsid"], np.uint8
-                    )
-                    merged.nsid_lengths[number] = len(row["nsid"])
-                    merged.word[number] = row["word"]
-                    addresses.append(row["address"])
-                if row["paired"]:
-                    answered.add(row["address"])
+    for table in tables:
+        mine = np.zeros(len(table), np.uint32)
+        for own, row in enumerate(table):
+            number = known.get((row["address"], row["nsid"]), 0) if own else 0
+            if own and row["paired"]:
+                answered.add(row["address"])
+            if number and number not in written:
+                written.add(number)
+                merged.addresses[16 * number : 16 * number + 16] = np.frombuffer(
+                    row["address"], np.uint8
+                )
+                start = limits.NSID_OCTETS * number
+                merged.nsids[start : start + len(row["nsid"])] = np.frombuffer(
+                    row["nsid"], np.uint8
+                )
+                merged.nsid_lengths[number] = len(row["nsid"])
+                merged.word[number] = row["word"]
+                addresses[number] = row["address"]
             for name in ("authority", "recursive", "referrals"):
                 getattr(merged, name)[number] += row[name]
             mine[own] = number
         numbers.append(mine)
-    merged.state[0] = count
+    merged.state[0] = len(known) + 1
     write_table(folder, "places", places_table(merged))
     return numbers, addresses, answered
+
+
+def _numbered(
+    store: Store, parts: Sequence[Part], tables: Sequence[list[dict[str, Any]]]
+) -> dict[tuple[bytes, bytes], int]:
+    """Number the places as one run would: in the order in which they were first seen."""
+    first: dict[tuple[bytes, bytes], tuple[int, int, int, int]] = {}
+    for part, table in zip(parts, tables, strict=True):
+        frames = None
+        if part.is_seam:
+            frames = Frames(store, part_name(part.name, FRAMES), part.captures)
+        for own, row in enumerate(table):
+            frame, capture = row.get("frame", own), part.captures[0] if part.captures else 0
+            if frames is not None and frame:
+                capture, frame = int(frames.capture[frame - 1]), int(frames.frame[frame - 1])
+            key = (row["address"], row["nsid"])
+            seen = (capture, frame, part.rank, own)
+            if own and seen < first.get(key, (2**31, 0, 0, 0)):
+                first[key] = seen
+    order = sorted(first, key=first.__getitem__)[: limits.PLACES]
+    return {key: number for number, key in enumerate(order, 1)}
 
 
 def _join_keys(
@@ -227,7 +285,10 @@ def _join_keys(
         runs[:, arrays.RUN_OWNER] = owner[runs[:, arrays.RUN_KEYSET]]
         runs[:, arrays.RUN_KEYSET] = number[runs[:, arrays.RUN_KEYSET]]
         runs[:, arrays.RUN_PLACE] = place_numbers[part.rank][runs[:, arrays.RUN_PLACE]]
-        runs[:, arrays.RUN_CAPTURE] = part.rank
+        if part.is_seam:
+            runs = _translated(runs, Frames(store, part_name(part.name, FRAMES), part.captures))
+        else:
+            runs[:, arrays.RUN_CAPTURE] = part.captures[0]
         all_runs.append(runs)
     runs = np.concatenate(all_runs) if all_runs else np.empty((0, arrays.RUN_COLUMNS), np.int64)
     paired = np.array([address in answered for address in addresses], np.bool_)
@@ -236,8 +297,28 @@ def _join_keys(
     return int(runs[suspect, arrays.RUN_COUNT].sum())
 
 
+def _translated(runs: NDArray[np.int64], frames: Frames) -> NDArray[np.int64]:
+    """Name the captures and frames of a seam's runs; one of two captures becomes two runs."""
+    from forensics.evidence import arrays
+
+    first, last = runs[:, arrays.RUN_FIRST_FRAME] - 1, runs[:, arrays.RUN_LAST_FRAME] - 1
+    runs[:, arrays.RUN_FIRST_FRAME] = frames.frame[first]
+    runs[:, arrays.RUN_LAST_FRAME] = frames.frame[last]
+    runs[:, arrays.RUN_CAPTURE] = frames.capture[first]
+    apart = frames.capture[first] != frames.capture[last]
+    ends = runs[apart].copy()
+    ends[:, arrays.RUN_CAPTURE] = frames.capture[last[apart]]
+    ends[:, arrays.RUN_FIRST] = ends[:, arrays.RUN_LAST]
+    ends[:, arrays.RUN_FIRST_FRAME] = ends[:, arrays.RUN_LAST_FRAME]
+    ends[:, arrays.RUN_COUNT] = 1
+    runs[apart, arrays.RUN_LAST] = runs[apart, arrays.RUN_FIRST]
+    runs[apart, arrays.RUN_LAST_FRAME] = runs[apart, arrays.RUN_FIRST_FRAME]
+    runs[apart, arrays.RUN_COUNT] -= 1
+    return np.concatenate((runs, ends))
+
+
 def _join_facts(store: Store, parts: Sequence[Part], folder: Path, unsolicited: int) -> None:
-    """Write the captures and losses of all parts."""
+    """Write the captures and losses of all parts, with what seams made of their packets."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -245,22 +326,98 @@ def _join_facts(store: Store, parts: Sequence[Part], folder: Path, unsolicited: 
     from forensics.capture.facts import losses_table
     from forensics.schemas import CAPTURES, LOSSES
 
-    captures, losses = [], []
+    captures: dict[int, dict[str, Any]] = {}
+    losses: dict[int, dict[str, dict[str, Any]]] = {}
     later: Counter[str] = Counter({"unsolicited": unsolicited})
-    for part in parts:
+    for part in sorted(parts, key=lambda one: one.is_seam):
         table = pq.read_table(store.open(part_name(part.name, "captures.parquet")))
-        rank = pa.array(np.full(table.num_rows, part.rank, np.uint16))
-        path = pa.array([part.path] * table.num_rows, pa.string())
-        table = table.set_column(0, CAPTURES.field(0), rank)
-        captures.append(table.set_column(1, CAPTURES.field(1), path))
+        table = table.cast(CAPTURES)
+        for at in _TIMES:
+            table = _as_integers(table, at)
+        for row in table.to_pylist():
+            number = part.captures[row["capture"]]
+            if part.is_seam:
+                _add(captures[number], row)
+            else:
+                captures[number] = {**row, "capture": number, "path": part.path}
         table = pq.read_table(store.open(part_name(part.name, "losses.parquet")))
-        table = table.filter(table["capture"].is_valid())
-        rank = pa.array(np.full(table.num_rows, part.rank, np.uint16))
-        losses.append(table.set_column(0, LOSSES.field(0), rank))
+        for row in table.filter(table["capture"].is_valid()).to_pylist():
+            number = part.captures[row["capture"]]
+            mine = losses.setdefault(number, {})
+            _lose(mine, {**row, "capture": number})
         later.update(part.record["left_out"])
-    write_table(folder, "captures", pa.concat_tables(captures).cast(CAPTURES))
+    rows = [captures[number] for number in sorted(captures)]
+    write_table(folder, "captures", pa.Table.from_pylist(rows, schema=CAPTURES))
+    lost = [
+        row
+        for number in sorted(losses)
+        for row in sorted(
+            losses[number].values(), key=lambda row: (row["offset"], _ORDER[row["reason"]])
+        )
+    ]
     rest = losses_table([], later)
-    write_table(folder, "losses", pa.concat_tables([*losses, rest]).cast(LOSSES))
+    write_table(
+        folder, "losses", pa.concat_tables([pa.Table.from_pylist(lost, schema=LOSSES), rest])
+    )
+
+
+_TIMES: Final = ("first", "last")
+_ORDER: Final = {reason: code for code, reason in enumerate(REASONS)}
+_SUMS: Final = (
+    "messages",
+    "carriers",
+    "duplicates",
+    "other",
+    "message_octets",
+    "other_octets",
+    "framing_octets",
+    "lost_octets",
+)
+
+
+def _as_integers(table: Any, name: str) -> Any:
+    import pyarrow as pa
+
+    at = table.schema.get_field_index(name)
+    return table.set_column(at, name, table[name].cast(pa.int64()))
+
+
+def _add(row: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add to a capture's facts those of the packets that it left for a seam."""
+    for name in _SUMS:
+        if row[name] is not None:
+            row[name] += more[name] or 0
+    row["link_types"] = sorted({*row["link_types"], *more["link_types"]})
+    counts = Counter(dict(row["encapsulations"]))
+    counts.update(dict(more["encapsulations"]))
+    row["encapsulations"] = sorted(counts.items())
+
+
+def _lose(losses: dict[str, dict[str, Any]], row: dict[str, Any]) -> None:
+    """Add a loss to those of a capture, by reason; the first case is named."""
+    known = losses.setdefault(row["reason"], row)
+    if known is row:
+        return
+    known["count"] += row["count"]
+    known["octets"] += row["octets"]
+    if (row["frame"], row["offset"]) < (known["frame"], known["offset"]):
+        for name in ("frame", "offset", "detail"):
+            known[name] = row[name]
+
+
+def _write_chained(folder: Path, chained: Chained) -> None:
+    """Write what borders change of the column `continues`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = sorted(chained.rows)
+    table = pa.table(
+        {
+            name: pa.array([row[at] for row in rows], pa.int64())
+            for at, name in enumerate(("rank", "transaction", "continues"))
+        }
+    )
+    pq.write_table(table, folder / "chained.parquet", compression="zstd")
 
 
 def _write_numbers(

@@ -63,6 +63,7 @@ def report_of(
     from forensics.validation.policy import POLICIES
     from forensics.validation.resolvers import COLUMNS as PARTIES
     from forensics.validation.strays import contested, marked, undisputed
+    from forensics.verifying import checked_before
 
     scope = Scope(options.zone, options.start, options.end)
     timed = Scope(None, options.start, options.end)
@@ -119,6 +120,7 @@ def report_of(
                 iter_batches(tables, "transactions", list(PARTIES), span=span)
             ),
         ),
+        made_before=checked_before(tables),
     )
     subjects = judgement.subjects
     for name, table in (("checks", judgement.checks), ("verdicts", judgement.verdicts)):

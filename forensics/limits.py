@@ -174,6 +174,10 @@ What lies farther is of another connection with the same ports."""
 TCP_IDLE: Final = 120 * SECOND
 """Silence after which a segment that does not continue a stream is of another connection."""
 
+LEFT_OCTETS: Final = 128 * 2**20
+"""Octets of packets that a file of a growing dataset may leave for its neighbours: held while it is
+read. More than that is a capture of nothing but long connections, which is then read alone."""
+
 TLS_SECRETS: Final = 2**17
 """TLS connections whose secrets are kept, some 400 octets each. A larger key log is cut by time."""
 

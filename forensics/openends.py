@@ -25,13 +25,22 @@ _ASKED: Final = int(SightingFlag.DO | SightingFlag.DO_KNOWN)
 class OpenEvidence:
     """`evidence.collector.Evidence` of one file whose beginning is open; same methods.
 
+    Args:
+        servers, resolvers: as of `Evidence`.
+        is_seam: the query of each response may stand elsewhere, not only of the first ones.
+
     Attributes:
         aside: record batches of schemas UNSIGNED: RRsets of which it is not known whether they
             were asked for with DO.
+        begins: by number of a place, the frame of its first response.
     """
 
-    def __init__(self, servers: frozenset[str], resolvers: frozenset[str]) -> None:
+    def __init__(
+        self, servers: frozenset[str], resolvers: frozenset[str], *, is_seam: bool = False
+    ) -> None:
+        self._is_seam = is_seam
         self.aside: list[Any] = []
+        self.begins: list[int] = [0]
         self._evidence = Evidence(servers, resolvers)
         self._begin: int | None = None
         self._met = 0
@@ -42,10 +51,11 @@ class OpenEvidence:
             self._begin = int(block.time.min())
         begin = self._begin or 0
         count = len(block)
+        self._note_places(parsed.place[:count], block.frame)
         lone = (
             (parsed.state[:count] == Pairing.UNSOLICITED)
             & (parsed.header_flags[:count] & 0x8000 != 0)
-            & (block.time <= begin + limits.LATE_TIMEOUT)
+            & (self._is_seam | (block.time <= begin + limits.LATE_TIMEOUT))
         )
         if not lone.any():
             sightings, unsigned = self._evidence.collect(block, parsed)
@@ -67,6 +77,12 @@ class OpenEvidence:
             self.aside.append(unsigned.filter(_mask(maybe)))
             unsigned = unsigned.filter(_mask(~maybe))
         return _restored(sightings, supposed), unsigned
+
+    def _note_places(self, places: NDArray[np.uint32], frames: NDArray[np.int64]) -> None:
+        """Note where places are first seen: they are numbered in that order, and few are new."""
+        for number in range(len(self.begins), int(places.max(initial=0)) + 1):
+            at = np.flatnonzero(places == number)
+            self.begins.append(int(frames[at[0]]) if len(at) else 0)
 
     def signatures(self) -> Any:
         """As `Evidence.signatures`."""

@@ -150,6 +150,7 @@ def report_dataset(
     """
     from forensics.archive.opening import opened
     from forensics.archive.store import is_url
+    from forensics.archive.view import side_by_side
     from forensics.judging import report_of
     from forensics.keyring import anchors as trust
     from forensics.keyring import archive
@@ -169,10 +170,23 @@ def report_dataset(
             tables, outcome.errors, anchors, supplied, options, folder / "tables"
         )
         outcome.errors += unread
+        _name_overlaps(outcome.report, side_by_side(tables))
         outcome.damaged = any(row["reason"] not in NOT_READ for row in outcome.report["losses"])
         _compare(outcome.report, baseline)
         _write(outcome.report, folder, figures=figures, csv=csv)
     return outcome
+
+
+def _name_overlaps(report: dict[str, Any], captures: int) -> None:
+    """Say what a dataset that was read file by file cannot know of files that overlap."""
+    if captures:
+        what = "capture overlaps" if captures == 1 else "captures overlap"
+        sentence = (
+            f"{captures} {what} in time with others of this dataset, which was read file by "
+            "file: a message that two sensors saw counts twice, and their clocks were not "
+            "compared. To have both, ingest them without --workers."
+        )
+        report["findings"].append({"kind": "captures-overlap", "sentence": sentence})
 
 
 def reproduce(folder: Path, inputs: Path | None = None) -> list[Any]:

@@ -13,11 +13,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forensics import limits
+from forensics.archive.frames import FRAMES, Frames
 from forensics.archive.layout import part_name
 from forensics.archive.pairing import changes, made_row
 from forensics.archive.sessions import COLUMNS, sessions
@@ -46,14 +49,21 @@ class Part:
     Attributes:
         record: its record (`part.json`).
         path: how its input is named.
-        rank: its number; the captures of all parts are numbered so.
+        rank: its number among all parts and seams.
         base: number of its first transaction among all.
+        captures: numbers among all captures: its own; of a seam, those of the parts that it is of.
     """
 
     record: dict[str, Any]
     path: str
     rank: int
     base: int
+    captures: tuple[int, ...] = ()
+
+    @property
+    def is_seam(self) -> bool:
+        """Whether it is what other parts left for each other."""
+        return "of" in self.record
 
     @property
     def name(self) -> str:
@@ -101,6 +111,8 @@ class Search:
         part: id; files: of its transactions.
         first, last: times of its packets.
         others: ids of its neighbours.
+        is_seam: it is all edge.
+        made: how the parts were made; the same part made otherwise has other rows.
     """
 
     root: str
@@ -109,6 +121,8 @@ class Search:
     first: int
     last: int
     others: tuple[str, ...]
+    is_seam: bool
+    made: str
 
     @property
     def result(self) -> str:
@@ -117,15 +131,20 @@ class Search:
         return part_name(self.part, f"shared-{told}.parquet")
 
 
-def searches(root: str, parts: Sequence[Part]) -> list[Search]:
-    """The searches that a state needs, one for each part that has neighbours."""
+def searches(root: str, parts: Sequence[Part], made: str) -> list[Search]:
+    """The searches that a state needs, one for each part that has neighbours.
+
+    `made`: how the parts were made, settings and version, as one text.
+    """
     found = []
     for part in parts:
         others = neighbours(parts, part.rank)
         if others:
             files = tuple(part.files("transactions"))
             names = tuple(sorted(other.name for other in others))
-            found.append(Search(root, part.name, files, part.begins, part.ends, names))
+            found.append(
+                Search(root, part.name, files, part.begins, part.ends, names, part.is_seam, made)
+            )
     return found
 
 
@@ -144,16 +163,13 @@ def search(asked: Search) -> str:
     store = Store(asked.root)
     if store.exists(asked.result):
         return asked.result
-    loose = [
-        pq.read_table(store.open(part_name(other, "loose.parquet")), columns=["session"])
-        for other in (*asked.others, asked.part)
-        if store.exists(part_name(other, "loose.parquet"))
-    ]
-    wanted = pa.concat_tables(loose)["session"].unique() if loose else pa.array([], pa.uint64())
+    around = (*asked.others, asked.part)
+    loose = [_loose_sessions(asked.root, other, asked.made) for other in around]
+    wanted = pa.array(np.unique(np.concatenate(loose)))
     schema = TRANSACTIONS.append(pa.field("session", pa.uint64()))
     kept = []
     columns = [*COLUMNS, "time", "latency", "pairing"]
-    head = (None, asked.first + EDGE)
+    head = (None, None if asked.is_seam else asked.first + EDGE)
     tail = (asked.last - EDGE, None)
     for name in asked.files if len(wanted) else ():
         with pq.ParquetFile(store.open(name)) as file:
@@ -183,6 +199,19 @@ def search(asked: Search) -> str:
     return asked.result
 
 
+@lru_cache(maxsize=1024)
+def _loose_sessions(root: str, part: str, made: str) -> NDArray[np.uint64]:  # noqa: ARG001
+    """The sessions of a part's loose rows. Each neighbour asks for them; a part never changes."""
+    import pyarrow.parquet as pq
+
+    store = Store(root)
+    name = part_name(part, "loose.parquet")
+    if not store.exists(name):
+        return np.empty(0, np.uint64)
+    table = pq.read_table(store.open(name), columns=["session"])
+    return np.unique(table["session"].to_numpy())
+
+
 @dataclass(frozen=True, slots=True)
 class Stitch:
     """What a task needs to pair the sessions of one bucket again.
@@ -190,12 +219,16 @@ class Stitch:
     Attributes:
         root: of the dataset.
         sources: (file of loose or shared rows, rank of its part, base of its part).
+        captures: numbers of a part's captures, by its rank.
+        frames: of a seam the file that translates its frames, by its rank.
         bucket, buckets: sessions of which the remainder by `buckets` is `bucket`.
         servers, resolvers: roles that the user gave.
     """
 
     root: str
     sources: tuple[tuple[str, int, int], ...]
+    captures: dict[int, tuple[int, ...]]
+    frames: dict[int, str]
     bucket: int
     buckets: int
     servers: frozenset[str]
@@ -247,8 +280,19 @@ def stitches(
                 sources.append((name, part.rank, part.base))
                 rows += pq.read_metadata(store.open(name)).num_rows
     buckets = 1 + rows // _BUCKET_ROWS
+    captures = {part.rank: part.captures for part in parts}
+    frames = {part.rank: part_name(part.name, FRAMES) for part in parts if part.is_seam}
     return [
-        Stitch(root, tuple(sources), bucket, buckets, options.servers, options.resolvers)
+        Stitch(
+            root,
+            tuple(sources),
+            captures,
+            frames,
+            bucket,
+            buckets,
+            options.servers,
+            options.resolvers,
+        )
         for bucket in range(buckets if sources else 0)
     ]
 
@@ -274,6 +318,7 @@ def stitch(job: Stitch) -> Stitched:
     if not tables:
         return made
     rows = _plain(_shared(pa.concat_tables(tables).unify_dictionaries())).to_pylist()
+    _locate(rows, job, store)
     numbers = [bases[row["rank"]] + row["transaction"] for row in rows]
     named = dict.fromkeys(job.servers, Vantage.UPSTREAM)
     named |= dict.fromkeys(job.resolvers, Vantage.CLIENT)
@@ -282,14 +327,43 @@ def stitch(job: Stitch) -> Stitched:
     made.rows = [made_row(one, rows, numbers, named) for one in change.exchanges]
     for old, one in change.moved:
         row = rows[old]
-        paired = PAIRINGS[one.pairing] in _PAIRED
-        asked = one.query is not None and bool(rows[one.query]["do"])
+        # What stood before its query was unsolicited when it was read, whatever came of it.
+        early = one.first.response and one.first.row == old
+        pairing = int(Pairing.UNSOLICITED) if early else one.pairing
+        paired = PAIRINGS[pairing] in _PAIRED
+        asked = paired and one.query is not None and bool(rows[one.query]["do"])
         at = row["time"] + (0 if row["query_frame"] is None else row["latency"])
-        made.states[row["rank"], row["response_frame"], at] = one.pairing
+        made.states[row["rank"], row["own_frame"], at] = pairing
         made.moved.append((row["rank"], row["transaction"], numbers[one.first.row], paired, asked))
         if paired:
             made.answered.add(row["server"])
     return made
+
+
+def _locate(rows: list[dict[str, Any]], job: Stitch, store: Store) -> None:
+    """Name the captures of all by their numbers, and the frames of seams as in these."""
+    known: dict[int, Frames] = {}
+    for row in rows:
+        rank = row["rank"]
+        row["own_frame"] = row["response_frame"]
+        if rank not in job.frames:
+            for name in ("capture", "response_capture"):
+                if row[name] is not None:
+                    row[name] = job.captures[rank][0]
+            row["query_capture"] = row["capture"]
+            continue
+        if rank not in known:
+            known[rank] = Frames(store, job.frames[rank], job.captures[rank])
+        capture, frame = known[rank].capture, known[rank].frame
+        query, response = row["query_frame"], row["response_frame"]
+        first = min(at for at in (query, response) if at is not None)
+        row["capture"] = int(capture[first - 1])
+        row["query_capture"] = None if query is None else int(capture[query - 1])
+        if query is not None:
+            row["query_frame"] = int(frame[query - 1])
+        if response is not None:
+            row["response_capture"] = int(capture[response - 1])
+            row["response_frame"] = int(frame[response - 1])
 
 
 def _shared(table: Any) -> Any:

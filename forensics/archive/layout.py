@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from forensics.errors import UsageError
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 """Version of this layout. A reader reads its own version and older ones that `MIGRATIONS` names."""
 
 LONG: Final = ("transactions", "sightings", "unsigned")
@@ -87,5 +87,11 @@ def _from_zero(manifest: dict[str, Any]) -> dict[str, Any]:
     return {**manifest, "parts": parts, "layout": 1}
 
 
-MIGRATIONS: Final = {0: _from_zero}
+def _from_one(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Layout 1 left no packets for seams, and read no TLS: its parts stay as they are."""
+    settings = {"tls_keylogs": [], **manifest.get("settings", {})}
+    return {**manifest, "settings": settings, "layout": 2}
+
+
+MIGRATIONS: Final = {0: _from_zero, 1: _from_one}
 """Steps from one layout to the next, by the number of the older one."""

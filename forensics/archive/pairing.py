@@ -48,7 +48,7 @@ class Half(NamedTuple):
     Attributes:
         row: number of the row.
         response: which half of it.
-        order: (capture, frame, transaction), in which it was read.
+        order: (capture, frame, transaction) in all, in which one run would have read it.
         time: ns since 1970.
         question: name, type and class; None: no question.
     """
@@ -180,8 +180,8 @@ def changes(rows: Sequence[Mapping[str, Any]]) -> Change:
     far from the borders may be missing here, and what they would have told stays as it was.
 
     Args:
-        rows: of schemas.TRANSACTIONS with times as ns, `rank` the number of the part, and
-            `session`; equal sessions stand together.
+        rows: of schemas.TRANSACTIONS with times as ns, captures numbered among all, `rank` the
+            number of the part, and `query_capture`, the capture of the query.
     """
     change = Change([], [], [])
     for group in _groups(rows):
@@ -239,12 +239,11 @@ def _halves(number: int, row: Mapping[str, Any]) -> Iterator[Half]:
     question = None
     if row["qname"] is not None:
         question = (row["qname"], row["qtype"], row["qclass"])
-    rank = row["rank"]
     if row["query_frame"] is not None:
-        order = (rank, row["query_frame"], row["transaction"])
+        order = (row["query_capture"], row["query_frame"], row["transaction"])
         yield Half(number, False, order, row["time"], question)
     if row["response_frame"] is not None:
-        order = (rank, row["response_frame"], row["transaction"])
+        order = (row["response_capture"], row["response_frame"], row["transaction"])
         alone = row["query_frame"] is None
         time = row["time"] + (0 if alone else row["latency"])
         yield Half(number, True, order, time, question)
@@ -262,7 +261,9 @@ def made_row(
     numbers: Sequence[int],
     named: Mapping[str, Vantage],
 ) -> dict[str, Any]:
-    """Write an exchange as a row of schemas.TRANSACTIONS, with `rank`; times stay ns.
+    """Write an exchange as a row of schemas.TRANSACTIONS, with the `rank` of its part.
+
+    Times stay ns.
 
     Args:
         one: the exchange.
@@ -280,15 +281,16 @@ def made_row(
     if first.get("continues") is not None:
         base = numbers[one.first.row] - first["transaction"]
         row["continues"] = first["continues"] + base
-    row["capture"] = first["rank"]
+    row["capture"] = first["response_capture" if one.first.response else "query_capture"]
     row["pairing"] = PAIRINGS[one.pairing]
+    row["rank"] = first["rank"]
     for name in OF_QUERY:
         row[name] = None if query is None else query[name]
     for name in OF_RESPONSE:
         row[name] = None if response is None else response[name]
     row["latency"] = None
     if response is not None:
-        row["response_capture"] = response["rank"]
+        row["response_capture"] = response["response_capture"]
         alone = response["query_frame"] is None
         at = response["time"] + (0 if alone else response["latency"])
         row["vantage"] = response["vantage"]

@@ -92,6 +92,13 @@ class Store:
         self._fs.put_file(str(path), self.where(name))
         path.unlink()
 
+    def copy(self, path: Path, name: str) -> None:
+        """Give a copy of a finished local file a name here; the file stays where it is."""
+        with self.work() as folder:
+            made = folder / "copy"
+            shutil.copyfile(path, made)
+            self.put(made, name)
+
     def write(self, name: str, content: bytes) -> None:
         """Write a small file, whole or not at all."""
         with self.work() as folder:

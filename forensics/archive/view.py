@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import limits
+from forensics.archive.frames import COLUMNS, Frames
 from forensics.archive.layout import INDEX, LONG
 from forensics.archive.store import Store
 from forensics.vocabulary import SightingFlag
@@ -59,6 +60,7 @@ class View:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._held_frames: dict[int, Frames] = {}
         self._parts = json.loads((folder / INDEX).read_text(encoding="ascii"))["parts"]
         mark = folder / ROOT
         root = mark.read_text(encoding="utf-8") if mark.exists() else str(folder.parent.parent)
@@ -107,6 +109,8 @@ class View:
         wanted = columns
         if columns is not None:
             needed = ["transaction"]
+            if "frames" in self._parts[rank] and {"capture", "response_capture"} & set(columns):
+                needed += COLUMNS[1:] if name == "transactions" else COLUMNS[:1]
             wanted = [*columns, *(extra for extra in needed if extra not in columns)]
         with pq.ParquetFile(self._store.open(file)) as opened:
             at = opened.schema_arrow.get_field_index("time")
@@ -140,12 +144,16 @@ class View:
         changed = {"transaction": pa.array(numbers.astype(np.uint64))}
         names = batch.schema.names
         if "continues" in names:
-            changed["continues"] = _moved_on(batch.column("continues"), self._parts[rank]["base"])
+            changed["continues"] = self._continued(batch, rank)
         if flags is not None:
             changed["flags"] = pa.array(flags, pa.uint16())
-        for column in ("capture", "response_capture"):
-            if column in names:
-                changed[column] = _constant(batch.column(column), rank)
+        captures = self._parts[rank].get("captures", [rank])
+        if "frames" in self._parts[rank]:
+            changed |= self._frames(rank).translated(batch)
+        else:
+            for column in ("capture", "response_capture"):
+                if column in names:
+                    changed[column] = _constant(batch.column(column), captures[0])
         if "signature" in names:
             changed["signature"] = self._translated(batch, "signature", rank)
         if "place" in names:
@@ -173,6 +181,13 @@ class View:
 
     _held_rank = -1
 
+    def _frames(self, rank: int) -> Frames:
+        """Where the frames of a seam come from."""
+        if rank not in self._held_frames:
+            part = self._parts[rank]
+            self._held_frames = {rank: Frames(self._store, part["frames"], part["captures"])}
+        return self._held_frames[rank]
+
     @cached_property
     def _numbering(self) -> Any:
         import pyarrow.parquet as pq
@@ -183,6 +198,33 @@ class View:
         import pyarrow.parquet as pq
 
         return pq.read_table(self._folder / f"{name}.parquet")
+
+    def _continued(self, batch: Any, rank: int) -> Any:
+        """The column `continues` with the numbers of all, and what the borders changed of it."""
+        import pyarrow as pa
+
+        column = batch.column("continues")
+        before = column.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        empty = np.asarray(column.is_null().to_numpy(zero_copy_only=False), np.bool_)
+        values = before + self._parts[rank]["base"]
+        changed = self._chained.get(rank)
+        if changed is not None:
+            own = batch.column("transaction").to_numpy(zero_copy_only=False).astype(np.int64)
+            mine, others = changed
+            at = np.minimum(np.searchsorted(mine, own), len(mine) - 1)
+            hit = mine[at] == own
+            values = np.where(hit, others[at], values)
+            empty = np.where(hit, others[at] < 0, empty)
+        return pa.array(values.astype(np.uint64), mask=empty)
+
+    @cached_property
+    def _chained(self) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """By rank: own numbers of rows whose `continues` a border changed, and what it is now."""
+        if not (self._folder / "chained.parquet").exists():
+            return {}
+        table = self._changes("chained")
+        mine, others = _by_rank(table, "transaction"), _by_rank(table, "continues")
+        return {rank: (mine[rank], others[rank]) for rank in mine}
 
     @cached_property
     def _gone(self) -> dict[int, NDArray[np.int64]]:
@@ -243,6 +285,25 @@ def is_state(folder: Path) -> bool:
     return (folder / INDEX).is_file()
 
 
+def side_by_side(folder: Path) -> int:
+    """Captures of a state that begin before an earlier one has ended; 0 of other folders."""
+    if not is_state(folder):
+        return 0
+    parts = json.loads((folder / INDEX).read_text(encoding="ascii"))["parts"]
+    spans = sorted(
+        (one["first"], one["last"])
+        for one in parts
+        if "frames" not in one and one["first"] is not None
+    )
+    found = 0
+    latest = None
+    for first, last in spans:
+        if latest is not None and first < latest - limits.SENSOR_SLACK:
+            found += 1
+        latest = last if latest is None else max(latest, last)
+    return found
+
+
 def has(folder: Path, name: str) -> bool:
     """Whether a folder of tables has this one, in whatever form."""
     return (folder / f"{name}.parquet").is_file() or (name in LONG and is_state(folder))
@@ -275,14 +336,6 @@ def _follow(
     asked = np.where(moved.do[at], _KNOWN | _DO, _KNOWN)
     told = np.where(moved.paired[at], (flags & ~(_UNPAIRED | _DO)) | asked, flags)
     return numbers, np.where(hit, told, flags).astype(np.uint16)
-
-
-def _moved_on(column: Any, base: int) -> Any:
-    """Numbers of a part's transactions as those of all; what is null stays so."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.add(column, pa.scalar(base, pa.uint64()))
 
 
 def _constant(column: Any, number: int) -> Any:
@@ -322,7 +375,7 @@ def write_changes(
     Args:
         folder: of the state.
         parts: ids by rank.
-        stitched: rows of schemas.TRANSACTIONS, numbered among all parts, with `capture`.
+        stitched: rows of schemas.TRANSACTIONS, numbered among all parts, with the `rank` of one.
         superseded: (rank of the part, its own number) of transactions that these replace.
         moved: (rank, own number, number among all, whether it answers a query, whether that had
             DO) of responses.
@@ -332,8 +385,8 @@ def write_changes(
 
     from forensics.schemas import TRANSACTIONS
 
-    stitched = sorted(stitched, key=lambda row: (row["capture"], row["transaction"]))
-    rank = pa.array([row["capture"] for row in stitched], pa.int64())
+    stitched = sorted(stitched, key=lambda row: (row["rank"], row["transaction"]))
+    rank = pa.array([row["rank"] for row in stitched], pa.int64())
     columns = [
         pa.array([row[field.name] for row in stitched], field.type) for field in TRANSACTIONS
     ]

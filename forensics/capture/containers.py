@@ -96,9 +96,13 @@ class _Source(Protocol):
 
 
 class _Stored:
-    """The file as stored: every octet that is read is hashed once, in order, on its own thread."""
+    """The file as stored: every octet that is read is hashed once, in order, on its own thread.
 
-    def __init__(self, raw: io.FileIO) -> None:
+    Unless the digest is known already: `hashed` is False.
+    """
+
+    def __init__(self, raw: io.FileIO, *, hashed: bool = True) -> None:
+        self._hashed = hashed
         self.problem: Problem | None = None
         self.octets = 0
         self._raw = raw
@@ -122,6 +126,7 @@ class _Stored:
             count += got
         if count:
             self.octets += count
+        if count and self._hashed:
             # Waiting for the block before bounds what is in flight to two blocks.
             self._wait()
             self._pending = self._pool.submit(self._digest.update, target[:count])
@@ -134,7 +139,7 @@ class _Stored:
             self._wait()
         self._wait()
         self.close()
-        return self._digest.hexdigest()
+        return self._digest.hexdigest() if self._hashed else ""
 
     def close(self) -> None:
         """Close the file without reading on."""
@@ -305,8 +310,10 @@ class Stream:
         compression: name of the compression, empty: none.
     """
 
-    def __init__(self, path: str, block_octets: int = limits.BLOCK_OCTETS) -> None:
-        """Open `path` (`-`: standard input) and read its head.
+    def __init__(
+        self, path: str, block_octets: int = limits.BLOCK_OCTETS, *, hashed: bool = True
+    ) -> None:
+        """Open `path` (`-`: standard input) and read its head; hash it unless told otherwise.
 
         Raises:
             Unreadable: missing, a directory, no permission.
@@ -319,7 +326,7 @@ class Stream:
         self._block = block_octets
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read")
         self._pending: Future[tuple[NDArray[np.uint8], int]] | None = None
-        self._stored = _Stored(_open(path))
+        self._stored = _Stored(_open(path), hashed=hashed)
         self._source: _Source = self._stored
         try:
             self.room = self.octets = np.empty(0, np.uint8)

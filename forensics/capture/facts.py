@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,31 @@ from forensics.capture.link import link_type_name
 from forensics.capture.losses import REASONS, Losses, Reason
 
 if TYPE_CHECKING:
-    from forensics.capture.cutting import Watch
+    from forensics.capture.packets import Packets
+
+
+class Pieces(Protocol):
+    """Looks through the fragments and segments of a capture while it is read."""
+
+    def see(
+        self,
+        octets: NDArray[np.uint8],
+        packets: Packets,
+        parts: NDArray[np.int64],
+        first_frame: int,
+    ) -> None:
+        """Look through the `parts` (packets.dissect) of a window of packets."""
+
+
+class Watch(Protocol):
+    """Looks through the packets of a capture while it is read."""
+
+    @property
+    def pieces(self) -> Pieces | None:
+        """Looks through fragments and segments; None: nobody asked."""
+
+    def see(self, octets: NDArray[np.uint8], packets: Packets, first_frame: int) -> None:
+        """Look through N packets of a window, numbered from `first_frame`."""
 
 
 @dataclass(slots=True)
@@ -68,7 +92,7 @@ class CaptureFacts:
         clock_against: number of the input whose clock it was compared with; None: none.
         clock_ahead: ns that its clock was ahead of that one's; None: not known.
         clock_shared: messages of both on which this rests.
-        watch: keeps the packets of chosen frames (capture.cutting); None: nobody asked.
+        watch: looks through its packets meanwhile (capture.cutting, leftovers); None: nobody asked.
     """
 
     path: str

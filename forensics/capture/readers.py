@@ -79,6 +79,11 @@ class Capture:
         finally:
             self.close()
 
+    @property
+    def base(self) -> int:
+        """Offset of the window at hand in the decompressed input."""
+        return self._stream.base
+
     def close(self) -> None:
         """Let go of the file; not needed after `blocks` is exhausted."""
         self._stream.close()
@@ -111,19 +116,22 @@ def open_capture(
     block_octets: int = limits.BLOCK_OCTETS,
     reassembly: Reassembly | None = None,
     secrets: Secrets | None = None,
+    *,
+    hashed: bool = True,
 ) -> Capture:
     """Open `path` (`-`: standard input) as input `number`; `ports` carry DNS besides 53.
 
     Fragments and streams go on from one capture to the next that is opened with the same
     `reassembly`, which knows the ports and secrets then; without one, they end with this capture.
-    `secrets` open TLS connections, besides those that the capture brings.
+    `secrets` open TLS connections, besides those that the capture brings. Without `hashed` the
+    facts name no SHA-256.
 
     Raises:
         Unreadable: missing, a directory, no permission.
         EmptyInput: no octets at all.
         UnknownFormat: the content is of no format that a reader knows.
     """
-    stream = Stream(path, block_octets)
+    stream = Stream(path, block_octets, hashed=hashed)
     head = stream.octets[: limits.HEAD_OCTETS].tobytes()
     for reader in READERS:
         if reader.sniff(head):
@@ -142,7 +150,7 @@ def first_time(path: str) -> int | None:
     """
     if path == STANDARD_INPUT:
         return None
-    capture = open_capture(path, 0, block_octets=limits.HEAD_OCTETS)
+    capture = open_capture(path, 0, block_octets=limits.HEAD_OCTETS, hashed=False)
     try:
         for _ in capture._windows():  # noqa: SLF001
             if capture.facts.first is not None:

@@ -191,3 +191,24 @@ def lookups(batches: Iterator[Any], continued: NDArray[np.uint64]) -> Iterator[A
             continue
         gone = np.isin(batch.column("transaction").to_numpy(), continued)
         yield batch.filter(pa.array(~gone)) if gone.any() else batch
+
+
+def candidates(rows: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64], Any]:
+    """What a batch has of chains, to join it with what other batches have.
+
+    Args:
+        rows: schemas.TRANSACTIONS or MATCHED.
+
+    Returns:
+        (positions, whether it is over TCP, the time that counts, what both ends share as a text)
+        of truncated responses over UDP and of exchanges over TCP.
+    """
+    import pyarrow as pa
+
+    truncated, repeating = _events(rows)
+    at = np.concatenate((truncated, repeating)).astype(np.int64)
+    keys, asked = _keys(rows, at)
+    at, over_tcp = at[asked], (np.arange(len(at)) >= len(truncated))[asked]
+    times = _integers(rows.column("time"))[at]
+    waited = np.maximum(_integers(rows.column("latency"))[at], 0)
+    return at, over_tcp, times + np.where(over_tcp, 0, waited), keys.cast(pa.large_string())

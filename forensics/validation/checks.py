@@ -6,6 +6,7 @@ input's order (DESIGN section 4, limits of ours; KeyTrap, CVE-2023-50387).
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -62,16 +63,55 @@ class Checked:
     table: Any
 
 
-def check(signatures: Any, zones: Mapping[str, ZoneKeys]) -> Checked:
+class Known:
+    """Checks that were made before; they are not made again.
+
+    Args:
+        table: columns `signature` (schemas.SIGNATURES), `key` (SHA-256 of the DNSKEY's RDATA) and
+            `valid`, in order of key and signature.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self._by_key: dict[bytes, tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
+        if not table.num_rows:
+            return
+        keys = table["key"].combine_chunks().dictionary_encode()
+        codes = keys.indices.to_numpy()
+        edges = np.flatnonzero(np.diff(codes)) + 1
+        numbers = table["signature"].to_numpy().astype(np.int64)
+        valid = table["valid"].to_numpy(zero_copy_only=False)
+        for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), len(codes)], strict=True):
+            key = keys.dictionary[int(codes[begin])].as_py()
+            self._by_key[key] = (numbers[begin:end], valid[begin:end])
+
+    def of(
+        self, rdata: bytes, numbers: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which of some signatures were tried with a key, and which of them it verifies."""
+        mine, valid = self._by_key.get(digest(rdata), (numbers[:0], np.empty(0, np.bool_)))
+        if not len(mine):
+            return np.zeros(len(numbers), np.bool_), np.zeros(len(numbers), np.bool_)
+        at = np.minimum(np.searchsorted(mine, numbers), len(mine) - 1)
+        found = mine[at] == numbers
+        return found, found & valid[at]
+
+
+def digest(rdata: bytes) -> bytes:
+    """What `Known` names a key by."""
+    return hashlib.sha256(rdata).digest()
+
+
+def check(signatures: Any, zones: Mapping[str, ZoneKeys], known: Known | None = None) -> Checked:
     """Try every key that fits on every signature.
 
     Args:
         signatures: schemas.SIGNATURES, one chunk a column.
         zones: what is known of keys, by zone.
+        known: checks that were made before.
     """
     groups, group = _groups(signatures, zones)
     cut = np.array([g.is_cut for g in groups] or [False], np.bool_)[group]
-    rows, keys, results = _try(signatures, zones, groups, group, cut)
+    rows, keys, results = _try(signatures, zones, groups, group, cut, known)
     order = np.lexsort((keys, rows))
     rows, keys, results = rows[order], keys[order], results[order]
     verified, choices = _choices(len(group), rows[results], keys[results])
@@ -121,17 +161,44 @@ def encode(column: Any) -> tuple[list[str], NDArray[np.int64]]:
     return [names[i] for i in order], place[encoded.indices.to_numpy()]
 
 
-def _try(
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A key, and signatures to try it on.
+
+    Attributes:
+        rdata: of the DNSKEY.
+        rows: of the table of signatures.
+        key: index into the zone's keys.
+    """
+
+    rdata: bytes
+    rows: NDArray[np.int64]
+    key: int
+
+
+def trials(signatures: Any, zones: Mapping[str, ZoneKeys]) -> list[Trial]:
+    """All that `check` would try.
+
+    Args:
+        signatures: schemas.SIGNATURES, at least its columns signature_id, signer, key_tag and
+            algorithm.
+        zones: as for `check`.
+    """
+    groups, group = _groups(signatures, zones)
+    return _trials(signatures, zones, groups, group, np.zeros(len(group), np.bool_))
+
+
+def _trials(
     signatures: Any,
     zones: Mapping[str, ZoneKeys],
     groups: tuple[Group, ...],
     group: NDArray[np.int32],
     cut: NDArray[np.bool_],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Run all checks; return rows, keys and results, and mark in `cut` what a limit left out."""
+) -> list[Trial]:
+    """List all checks, and mark in `cut` what a limit leaves out."""
     order = np.argsort(group, kind="stable")
     bounds = np.searchsorted(group[order], np.arange(len(groups) + 1))
-    jobs: list[tuple[bytes, NDArray[np.int64], int]] = []
+    found = []
     for number, this in enumerate(groups):
         if not this.keys or this.algorithm not in SUPPORTED:
             continue
@@ -142,30 +209,54 @@ def _try(
             by_digest = members[np.argsort(ids, kind="stable")]
             members = np.sort(by_digest[:most])
             cut[by_digest[most:]] = True
-        for key in this.keys:
-            rdata = zones[this.zone].keys[key].rdata
-            for start in range(0, len(members), _BATCH):
-                jobs.append((rdata, members[start : start + _BATCH], key))
-    if not jobs:
-        empty = np.empty(0, np.int64)
-        return empty, empty, np.empty(0, np.bool_)
-    signed, octets = signatures["signed_data"], signatures["octets"]
+        found += [Trial(zones[this.zone].keys[key].rdata, members, key) for key in this.keys]
+    return found
 
-    def work(job: tuple[bytes, NDArray[np.int64], int]) -> list[bool]:
-        datas = signed.take(job[1]).to_pylist()
-        fields = octets.take(job[1]).to_pylist()
-        return verify_many(job[0], list(zip(datas, fields, strict=True)))
+
+def _try(
+    signatures: Any,
+    zones: Mapping[str, ZoneKeys],
+    groups: tuple[Group, ...],
+    group: NDArray[np.int32],
+    cut: NDArray[np.bool_],
+    known: Known | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Run all checks; return rows, keys and results, and mark in `cut` what a limit left out."""
+    numbers = signatures["signature"].to_numpy().astype(np.int64)
+    made: list[tuple[NDArray[np.int64], int, NDArray[np.bool_]]] = []
+    jobs: list[Trial] = []
+    for trial in _trials(signatures, zones, groups, group, cut):
+        rows = trial.rows
+        if known is not None:
+            found, valid = known.of(trial.rdata, numbers[rows])
+            made.append((rows[found], trial.key, valid[found]))
+            rows = rows[~found]
+        jobs += [
+            Trial(trial.rdata, rows[start : start + _BATCH], trial.key)
+            for start in range(0, len(rows), _BATCH)
+        ]
 
     # Heavy batches first would need the keys' sizes; batches are small enough to even out.
     workers = min(len(jobs), os.cpu_count() or 1)
-    if workers == 1:
-        answers = [work(job) for job in jobs]
+    if workers <= 1:
+        answers = [tried(signatures, job) for job in jobs]
     else:
         with ThreadPoolExecutor(workers) as pool:
-            answers = list(pool.map(work, jobs))
-    rows = np.concatenate([job[1] for job in jobs])
-    keys = np.concatenate([np.full(len(job[1]), job[2], np.int64) for job in jobs])
-    return rows, keys, np.array([a for answer in answers for a in answer], np.bool_)
+            answers = list(pool.map(lambda job: tried(signatures, job), jobs))
+    made += [(job.rows, job.key, answer) for job, answer in zip(jobs, answers, strict=True)]
+    if not made:
+        empty = np.empty(0, np.int64)
+        return empty, empty, np.empty(0, np.bool_)
+    rows = np.concatenate([rows for rows, _, _ in made])
+    keys = np.concatenate([np.full(len(rows), key, np.int64) for rows, key, _ in made])
+    return rows, keys, np.concatenate([results for _, _, results in made])
+
+
+def tried(signatures: Any, job: Trial) -> NDArray[np.bool_]:
+    """Try a key on some signatures of a table, of which the order is kept."""
+    datas = signatures["signed_data"].take(job.rows).to_pylist()
+    fields = signatures["octets"].take(job.rows).to_pylist()
+    return np.array(verify_many(job.rdata, list(zip(datas, fields, strict=True))), np.bool_)
 
 
 def _choices(

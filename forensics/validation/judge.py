@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from forensics.knowledge import ALWAYS, FOREVER, Anchor, Note, SightingPairs, ZoneKeys
 from forensics.validation.absences import judge_absences
 from forensics.validation.bench import Bench
-from forensics.validation.checks import Checked, check
+from forensics.validation.checks import Checked, Known, check
 from forensics.validation.clock import clock_notes
 from forensics.validation.exchanges import Streams
 from forensics.validation.heldview import ResolverView, resolver_view
@@ -60,6 +60,7 @@ def judge(
     keyless: Keyless | None = None,
     sightings: Callable[[], Iterator[Any]] | None = None,
     streams: Streams | None = None,
+    made_before: Known | None = None,
 ) -> Judgement:
     """Judge every signature at every place and time that it was seen at.
 
@@ -74,11 +75,12 @@ def judge(
         keyless: answers to key queries that held no keys.
         sightings: gives schemas.SIGHTINGS as record batches; None: caches are not spoken of.
         streams: the long tables, to judge what responses lack and deny; None: that is left out.
+        made_before: checks of signatures that need not be made again.
     """
     import pyarrow as pa
 
     signatures = signatures.combine_chunks()
-    checked = check(signatures, keys)
+    checked = check(signatures, keys, made_before)
     order = np.lexsort((pairs.last, pairs.first, pairs.place, pairs.signature))
     pairs = SightingPairs(*(getattr(pairs, name)[order] for name in _PAIR_FIELDS))
     # A hostile clock may stand at the ends of what 64 bits hold: keep one instant of room.

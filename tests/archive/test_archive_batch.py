@@ -15,6 +15,7 @@ from forensics.archive.store import Store
 from forensics.archive.tables import read_table
 from forensics.archive.verification import SAME, verify
 from forensics.batch import ingest_batch
+from forensics.capture import survey
 from forensics.errors import ForensicsError, NoInputError, UsageError
 from forensics.options import Options
 from forensics.pipeline import report_dataset
@@ -121,3 +122,22 @@ def test_a_url_holds_the_same_dataset(files, tmp_path) -> None:  # noqa: F811
             assert rows_of(tables, name) == rows_of(local, name)
     outcome = report_dataset("memory://out/set", tmp_path / "report", Options(), figures=False)
     assert len(outcome.report["captures"]) == 6
+
+
+def test_a_file_that_somebody_writes_to_waits_for_later(files, tmp_path, monkeypatch) -> None:  # noqa: F811
+    growing = tmp_path / "growing.pcap"
+    shutil.copy(files[0], growing)
+    surveyed = survey.surveyed
+
+    def grow(path, ports):
+        if path == str(growing):
+            with growing.open("ab") as file:
+                file.write(b"\0")
+        return surveyed(path, ports)
+
+    monkeypatch.setattr(survey, "surveyed", grow)
+    batch = ingest_batch([str(growing), files[1]], str(tmp_path / "dataset"), Options())
+    assert [(error.path, "while it was read" in error.reason) for error in batch.errors] == [
+        (str(growing), True)
+    ]
+    assert read_table(tables_of(tmp_path / "dataset"), "captures").num_rows == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import rewrite
 from test_archive_parts import CAPTURES, cut
 
 from forensics.archive.opening import tables_of
@@ -46,3 +47,16 @@ def test_reports_of_one_zone_and_a_span_are_equal(pair) -> None:
     parts = reported(pair, "parts", zone="de.", **span)
     assert parts["counts"]["transactions"] > 0
     assert parts == reported(pair, "plain", zone="de.", **span)
+
+
+def test_a_report_of_files_that_overlap_says_what_it_cannot_know(pair, tmp_path) -> None:
+    header, records = rewrite.load(CAPTURES / "slack-2021/capture.pcap.zst")
+    files = [
+        str(rewrite.store(tmp_path / f"{at}.pcap", header, records[at::2])) for at in range(2)
+    ]
+    ingest_batch(files, str(tmp_path / "parts"), Options())
+    outcome = report_dataset(tmp_path / "parts", tmp_path / "out", Options(), figures=False)
+    said = [one["sentence"] for one in outcome.report["findings"]]
+    assert any("1 capture overlaps in time" in one and "counts twice" in one for one in said)
+    apart = report_dataset(pair / "parts", tmp_path / "apart", Options(), figures=False)
+    assert "captures-overlap" not in {one["kind"] for one in apart.report["findings"]}
