@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import random
 import struct
+import sys
+from itertools import pairwise
 from pathlib import Path
 
+import dns.flags
+import dns.message
+import dns.rrset
 import pytest
 import rewrite
 from sameness import difference
 from test_archive_parts import CAPTURES, octets_of
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "capture"))
+
+from capture_files import ethernet, pcap, udp4
+from tcp_files import Way, framed
 
 from forensics.archive.opening import tables_of
 from forensics.archive.tables import read_table
@@ -113,7 +123,6 @@ def test_one_file_and_many_say_the_same(tmp_path, name, count, seed) -> None:
     across = [r for r in rows if r["response_capture"] not in (None, r["capture"])]
     expected = {"udp", "tcp"} if name == "ripe-2011" else {"udp"}
     assert {row["transport"] for row in across} == expected
-    assert any(row["continues"] is not None for row in rows) or name == "ripe-2011"
 
 
 def test_the_order_of_batches_means_nothing_to_seams(tmp_path) -> None:
@@ -122,3 +131,62 @@ def test_the_order_of_batches_means_nothing_to_seams(tmp_path) -> None:
         ingest_batch(some, str(tmp_path / "slowly"), Options())
     ingest_batch(files, str(tmp_path / "at-once"), Options())
     assert octets_of(tmp_path / "slowly") == octets_of(tmp_path / "at-once")
+
+
+def exchange(name: str, number: int, *, truncated: bool = False) -> tuple[bytes, bytes]:
+    """A query and its response; over UDP the first of them sends the client to TCP."""
+    query = dns.message.make_query(name, "TXT", id=number, want_dnssec=True)
+    response = dns.message.make_response(query, recursion_available=False)
+    if truncated:
+        response.flags |= dns.flags.TC
+    else:
+        text = " ".join(f'"{"x" * 200}"' for _ in range(8))
+        response.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", text))
+    return query.to_wire(), response.to_wire(max_size=65535)
+
+
+def conversation() -> list[tuple[int, bytes]]:
+    """Packets whose meaning is in others: a retry over TCP, on a connection that stays open."""
+    asked, cut = exchange("long.example.", 7, truncated=True)
+    again, whole = exchange("long.example.", 8)
+    more, last = exchange("other.example.", 9)
+    client, server = Way(1000), Way(5000, server=True)
+    answer, pieces = framed(whole), []
+    packets = [udp4(asked), udp4(cut, sport=53, dport=40000, ipid=77, source=B, target=A)]
+    packets += [client.syn(), server.syn()]
+    packets += [*client.cut(framed(again), (9, 100)), *server.cut(answer, (700, 400, 2000))]
+    packets += [client.send(framed(more)), server.send(framed(last)), client.fin(), server.fin()]
+    for at in (5, 7):
+        pieces.append(packets[at])
+    # One segment is sent again, two swap their places, and a copy of a datagram comes later.
+    packets.insert(9, pieces[0])
+    packets[7], packets[8] = packets[8], packets[7]
+    packets.insert(2, packets[1])
+    return [(1_700_000_000 * 10**9 + at * 3_000_000, ethernet(p)) for at, p in enumerate(packets)]
+
+
+A, B = "192.0.2.1", "198.51.100.2"
+
+
+@pytest.mark.parametrize("apart", [1, 2, 3])
+def test_any_border_within_a_conversation_changes_nothing(tmp_path, apart) -> None:
+    packets = conversation()
+    edges = [*range(0, len(packets), apart), len(packets)]
+    files = []
+    for at, (begin, end) in enumerate(pairwise(edges)):
+        files.append(str(tmp_path / f"{at:02}.pcap"))
+        Path(files[-1]).write_bytes(pcap(packets[begin:end]))
+    ingest(files, tmp_path / "once")
+    ingest_batch(files[::-1], str(tmp_path / "parts"), Options())
+    assert difference(tables_of(tmp_path / "parts"), tmp_path / "once") == []
+    rows = read_table(tables_of(tmp_path / "parts"), "transactions").to_pylist()
+    assert [row["transport"] for row in rows if row["pairing"] == "answered"].count("tcp") == 2
+    numbers = {row["transaction"]: row for row in rows}
+    continued = [row for row in rows if row["continues"] is not None]
+    assert [row["id"] for row in continued] == [8]
+    assert numbers[continued[0]["continues"]]["tc"]
+    facts = read_table(tables_of(tmp_path / "parts"), "captures").to_pylist()
+    assert sum(row["duplicates"] for row in facts) >= 2
+    for row in facts:
+        kept = ("message_octets", "other_octets", "framing_octets", "lost_octets")
+        assert row["content_octets"] == sum(row[name] for name in kept)
