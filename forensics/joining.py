@@ -135,34 +135,50 @@ def _join_signatures(store: Store, parts: Sequence[Part], folder: Path) -> list[
 
     from forensics.archive.tables import TableWriter
 
-    known: dict[str, int] = {}
-    numbers = []
+    first: dict[str, tuple[int, int, int, int]] = {}
+    ids = []
+    for part in parts:
+        file = store.open(part_name(part.name, "signatures.parquet"))
+        mine = pq.read_table(file, columns=["signature_id"])["signature_id"].to_pylist()
+        captures, frames = _firsts(store, part, len(mine))
+        for own, one in enumerate(mine):
+            seen = (captures[own], frames[own], part.rank, own)
+            if one not in first or seen < first[one]:
+                first[one] = seen
+        ids.append(mine)
+    order = sorted(first, key=first.__getitem__)
+    known = {one: number for number, one in enumerate(order)}
     with TableWriter(folder, "signatures") as writer:
-        held: list[Any] = []
-        rows = 0
-        for part in parts:
-            file = store.open(part_name(part.name, "signatures.parquet"))
-            ids = pq.read_table(file, columns=["signature_id"])["signature_id"].to_pylist()
-            before = len(known)
-            mine = np.array([known.setdefault(one, len(known)) for one in ids], np.uint32)
-            numbers.append(mine)
-            fresh = np.flatnonzero(mine >= before)
-            if not len(fresh):
-                continue
-            _, index = np.unique(mine[fresh], return_index=True)
-            fresh = fresh[index]
-            file = store.open(part_name(part.name, "signatures.parquet"))
-            table = pq.read_table(file).take(pa.array(fresh))
-            at = table.schema.get_field_index("signature")
-            table = table.set_column(at, table.schema.field(at), pa.array(mine[fresh]))
-            held.append(table)
-            rows += table.num_rows
-            if rows >= limits.BATCH_ROWS // 4:
-                writer.write(pa.concat_tables(held).combine_chunks())
-                held, rows = [], 0
-        if held:
-            writer.write(pa.concat_tables(held).combine_chunks())
-    return numbers
+        for start in range(0, len(order), limits.BATCH_ROWS // 4):
+            held = []
+            owners = [first[one][2:] for one in order[start : start + limits.BATCH_ROWS // 4]]
+            for rank in sorted({rank for rank, _ in owners}):
+                rows = [own for mine, own in owners if mine == rank]
+                file = store.open(part_name(parts[rank].name, "signatures.parquet"))
+                table = pq.read_table(file).take(pa.array(rows))
+                numbers = [known[one] for one in table["signature_id"].to_pylist()]
+                at = table.schema.get_field_index("signature")
+                field = table.schema.field(at)
+                held.append(table.set_column(at, field, pa.array(numbers, pa.uint32())))
+            table = pa.concat_tables(held).sort_by("signature")
+            writer.write(table.combine_chunks())
+    return [np.array([known[one] for one in mine], np.uint32) for mine in ids]
+
+
+def _firsts(store: Store, part: Part, count: int) -> tuple[list[int], list[int]]:
+    """The capture and the frame of the first sighting of each signature of a part."""
+    import pyarrow.parquet as pq
+
+    name = part_name(part.name, "firsts.parquet")
+    capture = part.captures[0] if part.captures else 0
+    if not store.exists(name):  # a part of an older layout
+        return [capture] * count, list(range(count))
+    frames = pq.read_table(store.open(name))["frame"].to_numpy()
+    if not part.is_seam:
+        return [capture] * count, frames.tolist()
+    of = Frames(store, part_name(part.name, FRAMES), part.captures)
+    at = np.maximum(frames - 1, 0)
+    return of.capture[at].tolist(), of.frame[at].tolist()
 
 
 def _join_places(

@@ -100,6 +100,7 @@ def write_part(
         _write_runs(own, *evidence.raw_runs())
         _write_aside(own, evidence.aside)
         write_candidates(own, tables)
+        _write_firsts(own, tables)
         if seam is not None:
             _write_loose(own, tables, None)
         elif facts.first is not None and facts.last is not None:
@@ -257,6 +258,21 @@ def _write_responders(own: Path, places: Any, paired: Any, begins: list[int]) ->
         ),
     )
     pq.write_table(table, own / "responders.parquet", compression="zstd")
+
+
+def _write_firsts(own: Path, tables: Path) -> None:
+    """Write the frame of the first sighting of each signature, by its number."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from forensics.archive.tables import iter_batches
+
+    first = np.zeros(pq.read_metadata(own / "signatures.parquet").num_rows, np.int64)
+    for batch in iter_batches(tables, "sightings", ["signature", "frame"]):
+        numbers, index = np.unique(batch.column("signature").to_numpy(), return_index=True)
+        fresh = first[numbers] == 0
+        first[numbers[fresh]] = batch.column("frame").to_numpy()[index[fresh]]
+    pq.write_table(pa.table({"frame": first}), own / "firsts.parquet", compression="zstd")
 
 
 def _write_runs(own: Path, runs: Any, sets: Any) -> None:
