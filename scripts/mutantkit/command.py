@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = [
         number
         for number in range(options.first, options.first + options.mutants)
-        if number not in kept.known
+        if number not in kept.known and not options.so_far
     ]
     size = max(1, min(STRETCH, -(-len(wanted) // options.jobs)))
     lock = Lock()
@@ -112,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
         "--results", type=Path, metavar="FILE",
         help="keep what came of each mutant here, and do not run again those that it names",
     )  # fmt: skip
+    parser.add_argument(
+        "--so-far", action="store_true", help="run nothing: tell of what --results holds"
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the table here")
     parser.add_argument("--worker", nargs="*", help=argparse.SUPPRESS)
     return parser

@@ -44,6 +44,7 @@ class Tally:
 def table(tally: Tally, options: argparse.Namespace, day: str) -> str:
     """Write the page of a run that ended on this day."""
     shared = " --shared" if options.shared else ""
+    how = "ended on" if tally.mutants >= options.mutants else "had come so far on"
     lines = [
         "# Mutants",
         "",
@@ -53,7 +54,7 @@ def table(tally: Tally, options: argparse.Namespace, day: str) -> str:
         "",
         f"    scripts/mutants --mutants {options.mutants} --seed {options.seed}{shared}",
         "",
-        f"which ended on {day}. What may not happen: a crash, more than 10 s, more than 1,536",
+        f"which {how} {day}. What may not happen: a crash, more than 10 s, more than 1,536",
         "MiB, sums of the ledger or of the counts that do not agree, and an outage (or a part of",
         "one) in a capture of healthy zones whose signed octets are intact.",
         "",
