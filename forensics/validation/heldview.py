@@ -120,6 +120,8 @@ def resolver_view(
     found, is_cut = received(bench, subjects, sightings, transactions, resolvers, zones)
     judge = _Judge(bench, _published(VerdictIndex(verdicts), found), held(bench, found))
     told = [judge.of(one) for one in found if one.zone in zones]
+    # What a resolver gives out without a fault says nothing of the keys that it holds.
+    told = [one for one in told if one.status == Status.BOGUS or not one.received.is_own]
     return ResolverView(tuple(_runs(bench, told, resolvers.found)), is_cut)
 
 
@@ -184,10 +186,11 @@ class _Judge:
     def _judged(self, one: Received) -> Held:
         status, reason = self.published[one]
         if one.is_own:
-            # What it gives from its cache it checked when that came, by the keys of that time.
-            if status == Status.BOGUS and reason in _BY_KEYS:
-                return Held(one, Status.INDETERMINATE, "dnskey-not-captured", None)
-            return Held(one, status, reason, None)
+            # What it gives from its cache it checked when that came, by the keys of that time:
+            # only a fault of the data itself tells anything of now.
+            if status == Status.BOGUS and reason not in _BY_KEYS:
+                return Held(one, status, reason, None)
+            return Held(one, Status.INDETERMINATE, "dnskey-not-captured", None)
         ours = [r for r in one.rows if r < len(self.bench.class_of)]
         decides = status != Status.INSECURE and reason in _BY_KEYS and bool(ours)
         if not decides:
