@@ -105,6 +105,9 @@ def crew(workers: int | None, scheduler: str | None) -> Iterator[Crew]:
                 yield Cluster(client)
             return
         os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+        # Tables of hashes are touched here and there: pages of 2 MiB make some 100 MiB more of them
+        # resident, and files are too short to gain by it.
+        os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")
         with (
             LocalCluster(
                 n_workers=workers,
