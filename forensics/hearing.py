@@ -1,7 +1,8 @@
-"""Read the resolvers' logs that were given, and hold them against the incidents."""
+"""Hear the resolvers: their logs, and their word where it is all there is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from forensics.errors import InputError
@@ -42,3 +43,35 @@ def hear(
     for row in held["logs"]:
         row["sha256"] = digests[row["path"]]
     return held, unread
+
+
+def of_clocks(findings: Sequence[dict[str, Any]]) -> set[str]:
+    """Give the resolvers that a finding about a clock speaks of."""
+    return {
+        resolver
+        for row in findings
+        if row["kind"].startswith("clock")
+        for resolver in row.get("resolvers", ())
+    }
+
+
+def with_testimony(
+    findings: Sequence[dict[str, Any]], testimony: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Add what is known by testimony; what a resolver claims of those zones is told there."""
+    from forensics.knowledge import is_subdomain
+    from forensics.timeline.findings import sort
+
+    def told(row: dict[str, Any]) -> bool:
+        if row["kind"] != "resolver-local" or not row.get("names"):
+            return False
+        zones = [
+            one["zone"]
+            for one in testimony
+            if any(
+                held["address"] == row["resolver"] and held["servfail"] for held in one["resolvers"]
+            )
+        ]
+        return all(any(is_subdomain(name, zone) for zone in zones) for name in row["names"])
+
+    return sort([*(row for row in findings if not told(row)), *testimony])

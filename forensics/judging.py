@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -41,7 +42,7 @@ def report_of(
     from forensics.archive.tables import iter_batches, read_table, write_table
     from forensics.archive.view import has
     from forensics.assembly import assemble, notes, pairings
-    from forensics.hearing import hear
+    from forensics.hearing import hear, of_clocks, with_testimony
     from forensics.heldviews import add_views
     from forensics.instants import add_courses
     from forensics.keyring import view
@@ -50,6 +51,7 @@ def report_of(
     from forensics.testimony.keytags import claims_of
     from forensics.testimony.responses import weigh
     from forensics.testimony.trust import COLUMNS, trust_signals
+    from forensics.testimony.witnesses import witnessed
     from forensics.timeline.evidence import Evidence
     from forensics.timeline.story import tell
     from forensics.timeline.twins import twins
@@ -162,10 +164,19 @@ def report_of(
                 *sights.findings(),
             ],
             weigh=weigh,
+            undelegated=_undelegated(keyless.absences),
             effort=effort,
             horizons=horizons,
         )
     )
+    if story.triage["validation"] or story.triage["servfail-other"]:
+        testimony = witnessed(
+            lambda: sights.once(lookups(transactions(), retried)),
+            story.incidents,
+            of_clocks(story.findings),
+            paths,
+        )
+        story = replace(story, findings=with_testimony(story.findings, testimony))
     held, unread = hear(options, captures, story.incidents)
     if effort.kept:
         kept = json.dumps(effort.kept, indent=1, sort_keys=True)
@@ -187,6 +198,17 @@ def report_of(
             agreement[name] += held[name]
         agreement["cases"] = [*agreement["cases"], *held["cases"]]
     return report, tuple(unread)
+
+
+def _undelegated(absences: Sequence[Any]) -> dict[str, list[tuple[int, int, int, int]]]:
+    """The answers without a DS, by zone: place, time, capture and frame."""
+    from forensics.vocabulary import TYPE_DS
+
+    found: dict[str, list[tuple[int, int, int, int]]] = {}
+    for row in absences:
+        if row.type == TYPE_DS and row.place >= 0:
+            found.setdefault(row.zone, []).append((row.place, row.time, row.capture, row.frame))
+    return found
 
 
 def _of_one_view(verdicts: Any) -> Any:

@@ -520,6 +520,10 @@ LOG_ENTRIES: Final = 1_000_000
 LOG_NAMES: Final = 10_000
 """Names of one log that are counted apart where no incident explains them."""
 
+WITNESSED: Final = 65_536
+"""Names that failed validation by the word of resolvers alone, and questions asked with checking
+disabled, that are kept: which zone they have in common shows in far fewer."""
+
 UNOBTAINABLE_TRIES: Final = 6
 """Questions for a zone's keys that must fail, with none answered, before `explain` calls them
 unobtainable: where a capture loses a third of its packets, six in a row is one case in hundreds,

@@ -390,6 +390,7 @@ def _write_csv(tables: Path) -> None:
 def _write(report: dict[str, Any], folder: Path, *, figures: bool, csv: bool) -> None:
     from forensics.archive.manifest import write_manifest
     from forensics.report.writer import write_report
+    from forensics.timeline.registrable import version
 
     if csv:
         _write_csv(folder / "tables")
@@ -400,6 +401,7 @@ def _write(report: dict[str, Any], folder: Path, *, figures: bool, csv: bool) ->
         kind="report",
         more={
             "options": report["options"],
+            "public_suffix_list": version(),
             "inputs": {
                 row["path"]: row["sha256"] for row in (*report["captures"], *report.get("logs", ()))
             },

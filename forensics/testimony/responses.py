@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import limits, vocabulary
+from forensics.testimony.columns import flags, ints, to_clients, words
 
 VALIDATION_EDES: Final = (1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 25, 27)
 """Extended errors by which a resolver says that validation failed (RFC 8914 4, RFC 9276 3.2)."""
@@ -194,13 +195,13 @@ def _batch(
     authentic: set[str],
 ) -> int:
     """Weigh one batch; gives how many responses agree."""
-    chosen = batch.filter(_to_clients(batch))
+    chosen = batch.filter(_asked_to_validate(batch))
     if not chosen.num_rows:
         return 0
-    server, names = _words(chosen["server"]), _words(chosen["qname"])
-    time = _ints(chosen["time"]) + np.maximum(_ints(chosen["latency"]), 0)
-    rcode, ede = _ints(chosen["rcode"]), _ints(chosen["ede"], -1)
-    ad = np.asarray(chosen["ad"].fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
+    server, names = words(chosen["server"]), words(chosen["qname"])
+    time = ints(chosen["time"]) + np.maximum(ints(chosen["latency"]), 0)
+    rcode, ede = ints(chosen["rcode"]), ints(chosen["ede"], -1)
+    ad = flags(chosen["ad"])
     authentic.update(server[1][code] for code in np.unique(server[0][ad]).tolist() if code >= 0)
     servfail = rcode == vocabulary.SERVFAIL
     answered = (rcode == 0) | (rcode == vocabulary.NXDOMAIN)
@@ -239,24 +240,11 @@ def _batch(
     return agree + int((outside & answered & ad).sum())
 
 
-def _to_clients(batch: Any) -> Any:
+def _asked_to_validate(batch: Any) -> Any:
     """Choose responses to clients that asked for validation (CD clear, RFC 4035 3.2.2)."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.and_(
-        pc.and_(
-            pc.equal(batch["vantage"].cast(pa.string()), vocabulary.VANTAGES[1]),
-            pc.is_valid(batch["response_frame"]),
-        ),
-        pc.and_(
-            pc.invert(pc.fill_null(batch["cd"], fill_value=False)),
-            pc.is_in(
-                batch["pairing"].cast(pa.string()),
-                value_set=pa.array(["answered", "late", "unsolicited"]),
-            ),
-        ),
-    )
+    return pc.and_(to_clients(batch), pc.invert(pc.fill_null(batch["cd"], fill_value=False)))
 
 
 def _is_under(name: str | None, zone: str) -> bool:
@@ -267,25 +255,6 @@ def _is_under(name: str | None, zone: str) -> bool:
         return True
     head = name[: -len(zone) - 1]
     return name.endswith("." + zone) and (len(head) - len(head.rstrip("\\"))) % 2 == 0
-
-
-def _words(column: Any) -> tuple[NDArray[np.int64], list[str | None]]:
-    """Give a text column as codes (-1: null) and values."""
-    import pyarrow as pa
-
-    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    return _ints(coded.indices, -1), coded.dictionary.to_pylist()
-
-
-def _ints(column: Any, absent: int = 0) -> NDArray[np.int64]:
-    """Give int64; times as ns; `absent` for null."""
-    import pyarrow as pa
-
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("ns", tz=column.type.tz)).view(pa.int64())
-    if column.null_count:
-        column = column.cast(pa.int64()).fill_null(absent)
-    return np.asarray(column.to_numpy(zero_copy_only=False)).astype(np.int64, copy=False)
 
 
 def _note(

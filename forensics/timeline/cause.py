@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from forensics import limits, vocabulary
+from forensics.timeline import parameters
 from forensics.timeline.columns import coded, integers, single, truths
 from forensics.timeline.evidence import Catalog, Evidence
 from forensics.timeline.keysets import (
@@ -286,10 +287,14 @@ class Happening:
 
 
 def happenings(
-    case: Case, runs: Sequence[Run], brackets: Brackets, catalog: Catalog
+    case: Case, runs: Sequence[Run], brackets: Brackets, evidence: Evidence, catalog: Catalog
 ) -> list[Happening]:
-    """Tell what changed at the zone: keys, DS, signers, new signatures; in order of time."""
+    """Tell what changed at the zone: keys, DS, signers, proofs, signatures; in order of time."""
     found = [_happened(change) for change in changes(runs, TYPE_NAMES)]
+    found += [
+        Happening(moment, "proofs-changed", detail, place, before)
+        for moment, before, detail, place in parameters.changes(case.cells, evidence, catalog)
+    ]
     found += [
         Happening(moment, event, describe(event, key), place)
         for moment, event, key, place in requests(runs)

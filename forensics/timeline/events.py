@@ -22,6 +22,7 @@ GRAVE: Final = (
     "last-good", "first-bad", "last-bad", "first-good", "dnskey-added", "dnskey-removed",
     "dnskey-revoked", "ds-added", "ds-removed", "cds-seen", "cds-added", "cds-removed",
     "cdnskey-seen", "cdnskey-added", "cdnskey-removed", "signer-changed", "resigned",
+    "proofs-changed",
     "resolver-failing", "resolver-answering",
 )  # fmt: skip
 """Kinds that stay when there are too many events; serials go first."""

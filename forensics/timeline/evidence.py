@@ -63,6 +63,8 @@ class Evidence:
             None: agreement stays empty.
         caches: by subject of the resolver view, `begin`, `until` and `ttl` in ns: a cache filled
             before `begin` refuses the data until `until`.
+        undelegated: by zone, answers of its parent's servers that it has no DS: place, ns, capture
+            and frame.
         effort: what the recovery of RSA keys may cost, and what an earlier run found.
         horizons: when each policy accepts a validity period (validation.horizon.horizons); None:
             incidents do not tell `validity`.
@@ -81,6 +83,7 @@ class Evidence:
     notes: Sequence[Mapping[str, Any]] = ()
     weigh: Callable[[Iterator[Any], Sequence[Mapping[str, Any]]], dict[str, Any]] | None = None
     caches: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    undelegated: Mapping[str, Sequence[tuple[int, int, int, int]]] = field(default_factory=dict)
     effort: Effort = field(default_factory=Effort)
     horizons: Callable[[int, int, int], Sequence[Any]] | None = None
 
@@ -95,6 +98,7 @@ class Catalog:
         record_class: int64, vocabulary.RecordClass.
         family: int64, number of (owner, type): one RRset whatever its signatures.
         inception, expiration: int64, seconds, 32 bits (RFC 4034 3.1.5).
+        ttl: int64, seconds, as signed: what an authority gives (RFC 4034 3.1.4).
         row: int64, row in the signatures table.
         signers: names of the signers.
     """
@@ -107,6 +111,7 @@ class Catalog:
     family: NDArray[np.int64]
     inception: NDArray[np.int64]
     expiration: NDArray[np.int64]
+    ttl: NDArray[np.int64]
     row: NDArray[np.int64]
     signers: list[str]
 
@@ -135,6 +140,7 @@ def read_catalog(signatures: Any) -> Catalog:
         family=spread(owner.codes << 16 | types),
         inception=spread(integers(signatures["inception"])),
         expiration=spread(integers(signatures["expiration"])),
+        ttl=spread(integers(signatures["original_ttl"])),
         row=spread(np.arange(len(number), dtype=np.int64)),
         signers=signer.values.to_pylist(),
     )

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import vocabulary
-from forensics.timeline import lookups, mitigation, quote, triage
+from forensics.timeline import lookups, mitigation, quote, registrable, triage
 from forensics.timeline.columns import Coded
+from forensics.timeline.healing import Healing
 from forensics.timeline.lineage import ZoneFinder, child_label, parent
 from forensics.timeline.lookups import Lookups
 from forensics.timeline.mitigation import Trust
 from forensics.timeline.moments import Moment
+from forensics.timeline.rates import Rates
 from forensics.timeline.series import bin_numbers
 from forensics.timeline.sketch import Distinct, hash_values, mix
 from forensics.timeline.triage import Cases
@@ -59,9 +61,13 @@ class Impact:
         distinct: failed lookups that differ in client, name, type or bin of the series.
         signed, unsigned: failed lookups of names in signed zones, and in unsigned ones below.
         names, clients, zones: distinct among the failed; zones, as far as a name tells its zone.
-        alive: what stands at the place of a zone and was answered without an error at any time.
+        domains: registrable domains of the failed names, in unsigned zones and in signed ones.
+        alive: what stands at the place of a zone, or is a registrable domain, and was answered
+            without an error at any time.
         resolvers, trusts: by (address, identity).
         first_failure, last_failure: SERVFAIL responses to clients.
+        rates: of failures and queries, before the incident and in it.
+        healing: when each resolver answered again.
         quote: what the first of them said, line by line.
     """
 
@@ -73,6 +79,7 @@ class Impact:
     names: Distinct = field(default_factory=Distinct)
     clients: Distinct = field(default_factory=Distinct)
     zones: Distinct = field(default_factory=Distinct)
+    domains: tuple[Distinct, Distinct] = field(default_factory=lambda: (Distinct(), Distinct()))
     alive: Distinct = field(default_factory=Distinct)
     distinct: Distinct = field(default_factory=Distinct)
     resolvers: dict[tuple[str, str], Resolver] = field(default_factory=dict)
@@ -80,6 +87,8 @@ class Impact:
     first_failure: Moment | None = None
     last_failure: Moment | None = None
     quote: list[str] = field(default_factory=list)
+    rates: Rates = field(default_factory=Rates)
+    healing: Healing = field(default_factory=Healing)
 
     @property
     def repeats(self) -> int:
@@ -102,6 +111,17 @@ class Impact:
         known = pa.array(sorted({_place_of(name, zone) for name in below}), type=pa.string())
         failed = np.intersect1d(self.zones.hashes, self.alive.hashes)
         return len(np.union1d(failed, hash_values(known)))
+
+
+    def domain_counts(self) -> dict[str, int]:
+        """Count the registrable domains that failed and exist, signed and unsigned apart.
+
+        One with failed names in signed zones and in unsigned ones is signed.
+        """
+        unsigned, signed = (
+            np.intersect1d(held.hashes, self.alive.hashes) for held in self.domains
+        )
+        return {"signed": len(signed), "unsigned": len(np.setdiff1d(unsigned, signed))}
 
 
 def _place_of(name: str, zone: str) -> str:
@@ -206,6 +226,9 @@ def walk(
             broken |= inside
             # Caches go on refusing for a while after the repair: that is still its doing.
             touched |= below[zone] & (rows.instant >= window.begin)
+            impact.rates.note(rows, below[zone], window.begin, window.end)
+            begun = below[zone] & rows.client_side & (rows.instant >= window.begin)
+            impact.healing.note(rows, begun)
             at = np.flatnonzero(inside & rows.client_side)
             hurt = _hurt(impact, rows, at, window.zone, known, batch)
             if over is not None:
@@ -261,8 +284,12 @@ def _hurt(
     impact.clients.add(hash_values(rows.client.values)[np.unique(rows.client.codes[failed])])
     codes, counts = np.unique(rows.name.codes[failed], return_counts=True)
     below, signs = [], []
+    domains: tuple[set[str], set[str]] = (set(), set())
     for name, count in zip(rows.name.values.take(_indices(codes)).to_pylist(), counts, strict=True):
         cut, is_signed = zone_below(name, zone, signed)
+        domain = registrable.domain(name)
+        if domain is not None:
+            domains[is_signed].add(domain)
         impact.signed += int(count) * is_signed
         impact.unsigned += int(count) * (not is_signed)
         signs.append(is_signed)
@@ -272,7 +299,16 @@ def _hurt(
         import pyarrow as pa
 
         impact.zones.add(np.unique(hash_values(pa.array(below))))
+    for held, told in zip(impact.domains, domains, strict=True):
+        held.add(_hashed(told))
     return failed, np.array(signs, dtype=bool)[np.searchsorted(codes, rows.name.codes[failed])]
+
+
+def _hashed(texts: Iterable[str]) -> NDArray[np.uint64]:
+    """Hash some texts, in order of hash and each once."""
+    import pyarrow as pa
+
+    return np.unique(hash_values(pa.array(sorted(texts), type=pa.string())))
 
 
 def zone_below(name: str, zone: str, signed: frozenset[str]) -> tuple[str | None, bool]:
@@ -306,11 +342,21 @@ def _note_alive(
     names = rows.name.values.take(_indices(codes[codes >= 0]))
     if is_shallow(zone):
         tail = "" if zone == "." else re.escape(zone)
-        names = pc.replace_substring_regex(names, rf"^.*\.([^.]+\.{tail})$", r"\1")
+        places = pc.replace_substring_regex(names, rf"^.*\.([^.]+\.{tail})$", r"\1")
+        # What is registered stands there, but below suffixes of several labels.
+        suffixes = [place for place in places.unique().to_pylist() if _is_suffix(place)]
+        names = names.filter(pc.is_in(places, value_set=pa.array(suffixes, type=pa.string())))
     else:
         cuts = {zone_below(name, zone, signed)[0] for name in names.to_pylist()}
-        names = pa.array(sorted(cut for cut in cuts if cut is not None), type=pa.string())
-    impact.alive.add(np.unique(hash_values(names)))
+        places = pa.array(sorted(cut for cut in cuts if cut is not None), type=pa.string())
+    impact.alive.add(np.unique(hash_values(places)))
+    domains = {registrable.domain(name) for name in names.to_pylist()}
+    impact.alive.add(_hashed(name for name in domains if name is not None))
+
+
+def _is_suffix(name: str) -> bool:
+    """Whether nothing can be registered at a name, only below it."""
+    return registrable.domain(name) is None
 
 
 def _note_resolvers(impact: Impact, rows: Lookups, at: NDArray[np.int64]) -> None:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from forensics import limits, vocabulary
-from forensics.timeline import cause, expiry, keysets, mitigation, quote, severity
+from forensics.timeline import cause, expiry, keysets, mitigations, quote, severity, undelegated
 from forensics.timeline.evidence import Catalog, Evidence, Places
 from forensics.timeline.impact import Impact, Window
 from forensics.timeline.judged import AUTHORITY, RESOLVER
 from forensics.timeline.moments import FAR, Moment, rfc3339, text_or_none
 from forensics.timeline.onset import Brackets, Stratum, combine
-from forensics.timeline.strata import Case
+from forensics.timeline.strata import LINKS, Case
 from forensics.timeline.wording import sentence
 
 
@@ -27,6 +27,7 @@ class Draft:
         brackets: of the whole; reason: number; phases: rows.
         runs: the zone's keys and DS through time.
         happenings: what changed at the zone.
+        withdrawn: the parent withdrew its DS; None: not seen.
     """
 
     case: Case
@@ -36,6 +37,7 @@ class Draft:
     phases: list[dict[str, Any]]
     runs: list[keysets.Run]
     happenings: list[cause.Happening]
+    withdrawn: undelegated.Withdrawal | None = None
 
     @property
     def zone(self) -> str:
@@ -49,9 +51,23 @@ class Draft:
 
 
 def draft(
-    case: Case, strata: Sequence[Stratum], runs: list[keysets.Run], catalog: Catalog
+    case: Case,
+    strata: Sequence[Stratum],
+    runs: list[keysets.Run],
+    evidence: Evidence,
+    catalog: Catalog,
+    places: Places,
 ) -> Draft | None:
-    """Begin an incident; None where nothing bad is left of the episode."""
+    """Begin an incident; None where nothing bad is left of the episode.
+
+    Args:
+        case: what the second walk found.
+        strata: what the third found.
+        runs: of the zone.
+        evidence: for what its parent says.
+        catalog: the signatures as arrays.
+        places: the responders.
+    """
     mine = [stratum for stratum in strata if stratum.side == case.episode.side]
     if not mine:
         return None
@@ -60,15 +76,83 @@ def draft(
         # Good answers came by luck all along: one of them is no end, each stratum's is.
         last = max(stratum.first_good for stratum in mine if stratum.first_good is not None)
         brackets = replace(brackets, first_good=last)
+    withdrawn = None
+    if all(spell.reason in LINKS for spell in case.episode.spells):
+        brackets = _outside_gap(brackets, mine, runs, places)
+        withdrawn = undelegated.withdrawal(case.episode.zone, runs, evidence, places)
+        if withdrawn is not None:
+            brackets = undelegated.ended(withdrawn, brackets)
+    if _is_of_caches(case, evidence):
+        until = max(evidence.caches[number]["until"] for number in _shown(case))
+        behind = _first_behind(mine, brackets.last_bad, until)
+        brackets = replace(brackets, first_good=behind or brackets.first_good)
     reason, phases = cause.reason_of(case)
-    changed = cause.happenings(case, runs, brackets, catalog)
-    return Draft(case, mine, brackets, reason, phases, runs, changed)
+    changed = cause.happenings(case, runs, brackets, evidence, catalog)
+    return Draft(case, mine, brackets, reason, phases, runs, changed, withdrawn)
+
+
+def _outside_gap(
+    brackets: Brackets, strata: Sequence[Stratum], runs: Sequence[keysets.Run], places: Places
+) -> Brackets:
+    """Take back a last good that lies where nobody looked at the keys.
+
+    Between the last sighting of the old DNSKEY RRset and the first of the new one data may have
+    been right by either; a link that the new one breaks may be broken already.
+    """
+    good, bad = brackets.last_good, brackets.first_bad
+    keys = [
+        run
+        for run in runs
+        if run.type == vocabulary.TYPE_DNSKEY and not places.resolver[run.place]
+    ]
+    begun = [run for run in keys if run.first.time <= bad.time]
+    new = max(begun, key=lambda run: run.first, default=None)
+    if good is None or new is None:
+        return brackets
+    first = min(run.first for run in keys if run.rrset == new.rrset)
+    old = max((run.last.time for run in keys if run.last < first), default=None)
+    if old is None or not old < good.time < first.time:
+        return brackets
+    goods = [one.last_good for one in strata if one.last_good is not None]
+    return replace(
+        brackets, last_good=max((one for one in goods if one.time <= old), default=None)
+    )
+
+
+def _is_of_caches(case: Case, evidence: Evidence) -> bool:
+    """Whether all that was bad is refused by caches with older keys or DS alone."""
+    shown = _shown(case)
+    return bool(shown) and shown <= evidence.caches.keys()
+
+
+def _shown(case: Case) -> set[int]:
+    """Give the subjects that stand for the incident's bad sightings."""
+    return {
+        moment.signature
+        for spell in case.episode.spells
+        for moment in (spell.first, spell.last)
+    }
+
+
+def _first_behind(strata: Sequence[Stratum], last_bad: Moment, until: int) -> Moment | None:
+    """Give the first good answer when caches that refused it have run out; `until` in ns.
+
+    What they go by is one set at all servers, so that any server's answer will do.
+    """
+    goods = [one.first_good for one in strata if one.first_good is not None]
+    behind = sorted(good for good in goods if good.time > last_bad.time)
+    return next((good for good in behind if good.time >= until), None)
 
 
 def window(begun: Draft) -> Window:
     """Give the time in which an incident could hurt: to the first good answer, else to the end."""
     good = begun.brackets.first_good
     return Window(begun.zone, begun.brackets.first_bad.time, FAR if good is None else good.time)
+
+
+def _span(begun: Draft) -> tuple[int, int]:
+    held = window(begun)
+    return held.begin, held.end
 
 
 def complete(
@@ -128,12 +212,14 @@ def complete(
             "names": impact.names.count(),
             "clients": impact.clients.count(),
             "zones": impact.zone_count(begun.zone, case.below),
+            "domains": impact.domain_counts(),
             "signed": impact.signed,
             "unsigned": impact.unsigned,
             "retries": impact.retries,
             "repeats": impact.repeats,
+            **impact.rates.told(*_span(begun)),
         },
-        "mitigations": _mitigations(begun, impact),
+        "mitigations": mitigations.told(begun.case, begun.brackets, impact, places),
         "history": cause.history(begun.happenings, paths),
         "evidence": _evidence(begun, earliest, impact, places, paths),
         "strata": _strata(begun, places, paths),
@@ -152,28 +238,37 @@ def complete(
 
 def _of_caches(incident: dict[str, Any], begun: Draft, evidence: Evidence) -> None:
     """Say of data that only caches with older keys or DS refuse what that means; in place."""
-    shown = {
-        moment.signature
-        for spell in begun.case.episode.spells
-        for moment in (spell.first, spell.last)
-    }
-    if not shown or not shown <= evidence.caches.keys():
+    withdrawn = begun.withdrawn
+    if withdrawn is not None and undelegated.is_of_caches(withdrawn, begun.brackets):
+        _refused_by_caches(incident, begun, undelegated.told(withdrawn, begun.zone))
         return
+    if not _is_of_caches(begun.case, evidence):
+        return
+    shown = _shown(begun.case)
     told = [evidence.caches[signature] for signature in sorted(shown)]
     begin = min(row["begin"] for row in told)
     until = max(row["until"] for row in told)
     ttl = max(row["ttl"] for row in told) // limits.SECOND
+    _refused_by_caches(
+        incident,
+        begun,
+        {
+            "filled_before": rfc3339(begin),
+            "refuse_until": rfc3339(until),
+            "ttl": ttl,
+            "sentence": (
+                f"A cache filled before {rfc3339(begin)[:19]}Z would refuse this until "
+                f"{rfc3339(until)[:19]}Z (TTL {ttl} s); one filled later accepts it."
+            ),
+        },
+    )
+
+
+def _refused_by_caches(incident: dict[str, Any], begun: Draft, caches: dict[str, Any]) -> None:
+    """Say that only caches refuse it, which, and until when; in place."""
     incident["view"], incident["severity"] = "resolver", "partial"
-    incident["caches"] = {
-        "filled_before": rfc3339(begin),
-        "refuse_until": rfc3339(until),
-        "ttl": ttl,
-        "sentence": (
-            f"A cache filled before {rfc3339(begin)[:19]}Z would refuse this until "
-            f"{rfc3339(until)[:19]}Z (TTL {ttl} s); one filled later accepts it."
-        ),
-    }
-    figures = {"ttl": ttl, "servers": len({stratum.place for stratum in begun.strata})}
+    incident["caches"] = caches
+    figures = {"ttl": caches["ttl"], "servers": len({stratum.place for stratum in begun.strata})}
     kept = [row for row in incident["patterns"] if row["kind"] != "every-server"]
     incident["patterns"] = [{"kind": "keys-out-of-step", "figures": figures}, *kept]
 
@@ -275,32 +370,6 @@ def _resolvers(begun: Draft, places: Places, impact: Impact) -> list[dict[str, A
             }
         )
     return rows
-
-
-def _mitigations(begun: Draft, impact: Impact) -> list[dict[str, Any]]:
-    """Tell who did what against it: what resolvers say or show, and the repair as it shows."""
-    found: list[tuple[Moment, str, str | None, str]] = []
-    last_bad = begun.brackets.last_bad.time
-    for (address, _), resolver in sorted(impact.resolvers.items()):
-        for code, moment in sorted(resolver.ede_first.items()):
-            kind = "negative-trust-anchor" if code == mitigation.NTA_EDE else "serve-stale"
-            if code == mitigation.NTA_EDE or code in mitigation.STALE_EDES:
-                found.append((moment, kind, address, "ede"))
-    told = {(kind, address) for _, kind, address, _ in found}
-    signed = mitigation.vouched(impact.trusts.values())
-    for key, trust in sorted(impact.trusts.items()):
-        failed = impact.resolvers[key].last_servfail if key in impact.resolvers else None
-        lapse = None if failed is None else trust.lapse(signed, failed.time, last_bad)
-        if lapse is not None and ("negative-trust-anchor", key[0]) not in told:
-            found.append((lapse, "negative-trust-anchor", key[0], "inferred"))
-    good = begun.brackets.first_good
-    if good is not None:
-        found.append((good, "repair", None, "inferred"))
-    found.sort(key=lambda row: (row[0], row[1], row[2] or ""))
-    return [
-        {"kind": kind, "resolver": resolver, "at": rfc3339(moment.time), "basis": basis}
-        for moment, kind, resolver, basis in found
-    ]
 
 
 def _strata(begun: Draft, places: Places, paths: dict[int, str]) -> list[dict[str, Any]]:

@@ -27,7 +27,8 @@ class Judged:
     """N sightings with what they say; arrays of length N.
 
     Attributes:
-        signature, serial: int64. place: int64, `Places.same` of the responder.
+        signature, serial: int64. ttl: int64, seconds, as received.
+        place: int64, `Places.same` of the responder.
         time, where: int64, ns, and capture << 32 | frame.
         side: int64, AUTHORITY or RESOLVER: the part that the responder played.
         status: uint8, vocabulary.Status as the verdict says.
@@ -42,6 +43,7 @@ class Judged:
     signature: NDArray[np.int64]
     place: NDArray[np.int64]
     serial: NDArray[np.int64]
+    ttl: NDArray[np.int64]
     time: NDArray[np.int64]
     where: NDArray[np.int64]
     side: NDArray[np.int64]
@@ -119,6 +121,7 @@ def judged(
             signature=signature,
             place=place,
             serial=integers(batch["serial"]),
+            ttl=integers(batch["ttl"]),
             time=time,
             where=where,
             side=np.where(~acts & (forwards | places.resolver[place]), RESOLVER, AUTHORITY),

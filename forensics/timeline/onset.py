@@ -11,21 +11,26 @@ outage a third of the new signatures were good, and old ones stayed good beside 
   Where no serial is known and the RRset was never good: the stratum's last good sighting.
 
 Recovery is the mirror: the first good sighting that shows a newer state than the last bad one.
+
+A resolver's answer may come from its cache, and tells of the time at which it was fetched: its TTL
+has run down by so much since. One that is not fresh is no last good; a first good is fetched after
+the last bad.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics import vocabulary
-from forensics.timeline import amid, recovered
+from forensics import limits, vocabulary
+from forensics.timeline import amid, caches, recovered
 from forensics.timeline.columns import coded, integers
 from forensics.timeline.evidence import Catalog, Evidence, Judge, Places
-from forensics.timeline.judged import judged
+from forensics.timeline.judged import RESOLVER, Judged, judged
 from forensics.timeline.kernels import (
     GOOD,
     OTHER_STATE,
@@ -53,6 +58,7 @@ class Stratum:
         state, next_state: SOA serial under which the first and last bad stood, 0: not known.
         divide, next_divide: instants before which, from which on, a good sighting shows another
             state where its response shows no serial.
+        turned: ns, first sighting of a serial newer than all seen up to the last bad; FAR: none.
         is_inferred: `first_good` shows other records, which prove the end (`recovered`).
     """
 
@@ -71,6 +77,7 @@ class Stratum:
     next_state: int = 0
     divide: int = 0
     next_divide: int = 0
+    turned: int = FAR
     is_inferred: bool = False
 
 
@@ -108,8 +115,20 @@ def strata(case: Case) -> list[Stratum]:
         )
         stratum.state, stratum.divide = state_before(known, first_bad.time, serial)
         stratum.next_state, stratum.next_divide = state_after(known, last_bad.time, next_serial)
+        stratum.turned = _turned(known, last_bad.time)
         found.append(stratum)
     return found
+
+
+def _turned(known: list[Span], time: int) -> int:
+    """Give when a serial was first seen that is newer than all seen up to `time`; FAR: none."""
+    before = [span[0] for span in known if span[1] <= time]
+    newer = [
+        span[1]
+        for span in known
+        if span[1] > time and all(is_newer(span[0], serial) for serial in before)
+    ]
+    return min(newer, default=FAR) if before else FAR
 
 
 def _covering(known: list[Span], time: int) -> int:
@@ -175,10 +194,11 @@ def bracket(
     reasons = {
         spell.first.signature: spell.reason for case in cases for spell in case.episode.spells
     }
+    doubted = {key: span for case in cases for key, span in case.doubted.items()}
     expired = np.array([reasons.get(held.first_bad.signature) == EXPIRED for held in flat])
     frames = np.array(
         [
-            _frame(stratum, catalog, expired=bool(out))
+            _frame(stratum, catalog, doubted, expired=bool(out))
             for stratum, out in zip(flat, expired, strict=True)
         ],
         dtype=np.int64,
@@ -189,6 +209,7 @@ def bracket(
     for rows in judged(evidence, judge, catalog, places, asked):
         at, case, outcome = rows_of_cases(rows, cases, owner, judge, catalog, proven)
         amid.count(cases, within, rows, at, case, outcome, catalog)
+        caches.note(cases, within, rows, at, case, outcome, catalog)
         at = at[outcome == GOOD]
         signature = rows.signature[at]
         stratum = lookup.find(
@@ -198,6 +219,8 @@ def bracket(
             catalog.record_class[signature],
         )
         at, signature, stratum = (part[stratum >= 0] for part in (at, signature, stratum))
+        tells = _tells_of_now(rows, at, frames[stratum, 1, 0], catalog)
+        at, signature, stratum = (part[tells] for part in (at, signature, stratum))
         rank = np.where(suspects[signature], 0, -1)
         rank = np.where(expired[stratum], catalog.expiration[signature], rank)
         resolve(
@@ -214,19 +237,44 @@ def bracket(
     return found
 
 
-def _frame(stratum: Stratum, catalog: Catalog, *, expired: bool) -> list[list[int]]:
-    """Give one row of `kernels.resolve`'s frames."""
+def _tells_of_now(
+    rows: Judged, at: NDArray[np.int64], last_bad: NDArray[np.int64], catalog: Catalog
+) -> NDArray[np.bool_]:
+    """Tell which good sightings `at` say something of their time: (K) bool.
+
+    A resolver may give less than the TTL as signed for reasons of its own; then its answer is taken
+    for older than it is, and a bracket is wider, never wrong.
+    """
+    age = np.maximum(catalog.ttl[rows.signature[at]] - rows.ttl[at], 0)
+    fetched = rows.time[at] - age * limits.SECOND
+    found: NDArray[np.bool_] = (rows.side[at] != RESOLVER) | (age == 0) | (fetched > last_bad)
+    return found
+
+
+def _frame(
+    stratum: Stratum,
+    catalog: Catalog,
+    doubted: Mapping[tuple[int, int, int, int], tuple[int, int]],
+    *,
+    expired: bool,
+) -> list[list[int]]:
+    """Give one row of `kernels.resolve`'s frames.
+
+    What was doubtful may have been bad already: no good answer between it and the first bad counts.
+    """
     first, last = stratum.first_bad, stratum.last_bad
+    key = (stratum.place, stratum.side, stratum.signer, stratum.record_class)
+    low, high = doubted.get(key, (first.time, last.time))
     limit = int(catalog.expiration[first.signature]) if expired else 0
     # Without any serial a signature of the same instant may be of the same bad version.
     made = int(catalog.inception[first.signature]) - (not stratum.state)
     return [
         [
-            first.time, first.signature, int(catalog.family[first.signature]),
+            min(first.time, low), first.signature, int(catalog.family[first.signature]),
             limit, stratum.state, stratum.divide, made,
         ],
         [
-            last.time, last.signature, int(catalog.family[last.signature]),
+            max(last.time, high), last.signature, int(catalog.family[last.signature]),
             -1 if expired else 0, stratum.next_state, stratum.next_divide, 0,
         ],
     ]  # fmt: skip

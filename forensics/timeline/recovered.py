@@ -8,7 +8,8 @@ the rest of the capture may prove the end:
 - *Signatures were bad*: they stood under an SOA serial. The server has gone over to a newer one,
   each class of records that went bad there and was asked again is good under it, and the class in
   question is good again at another server of the zone: so the new version of the zone is well
-  signed, and this server serves it.
+  signed, and this server serves it. Where the bad response showed no serial, one that was first
+  seen behind it is newer in any case.
 
 Nothing else closes anything: a server that shows nothing newer may serve the old for ever.
 """
@@ -60,6 +61,6 @@ def _proof(
         return None
     if linked:
         return good
-    newer = bool(stratum.next_state) and good.time >= stratum.next_divide
+    newer = bool(stratum.next_state) and good.time >= min(stratum.next_divide, stratum.turned)
     known = (stratum.side, stratum.signer, stratum.record_class) in again
     return good if newer and known else None

@@ -14,6 +14,7 @@ from forensics.timeline import (
     findings,
     impact,
     lagging,
+    rollover,
     series,
     steps,
     triage,
@@ -44,6 +45,9 @@ QUIET_KEYS: Final = 64
 
 NEAR_MISSES: Final = frozenset({vocabulary.REASON_CODE["algorithm-incomplete"]})
 """Reasons that stand beside a good verdict as a warning."""
+
+
+ABSENT: Final = vocabulary.REASON_CODE["dnskey-absent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +123,22 @@ def tell(evidence: Evidence) -> Story:
             catalog,
             judge,
         )
+    gone = {
+        begun.zone: min(absent)
+        for begun in drafts
+        if (absent := [s.first for s in begun.case.episode.spells if s.reason == ABSENT])
+    }
+    rolls = rollover.rolls_of(evidence, catalog, places, gone)
+    for row in incidents:
+        if row["zone"] in rolls:
+            row["rollover"] = rolls[row["zone"]]
     shared_operators(incidents)
     claimed = [] if found else clock.claimed_clocks(traffic.claims)
     spoken = {server for row in claimed for server in row["resolvers"]}
     found += [*findings.of_notes(evidence), *claimed, *_miss_findings(misses)]
     found += lagging.findings(serials, {row["zone"] for row in incidents}, places)
     found += clock_steps.findings(evidence.captures)
+    found += rollover.findings(rolls, zones)
     found += findings.of_capture(evidence, seen, traffic)
     found += findings.of_incidents(incidents)
     if not any(row["kind"].startswith("clock") for row in found if row not in claimed):
@@ -216,7 +230,8 @@ def _drafts(
         count(cases, evidence, judge, catalog, places, seen.asked, origin, width, over.note_cells)
         strata = bracket(cases, evidence, judge, catalog, places, seen.asked)
         for case, mine in zip(cases, strata, strict=True):
-            begun = draft(case, mine, runs.get(case.episode.zone, []), catalog)
+            held = runs.get(case.episode.zone, [])
+            begun = draft(case, mine, held, evidence, catalog, places)
             if begun is not None:
                 found.append((order[id(case.episode)], begun))
     return [begun for _, begun in sorted(found, key=lambda item: item[0])]

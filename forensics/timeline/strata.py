@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import limits, vocabulary
+from forensics.timeline.caches import Caches
 from forensics.timeline.columns import coded, integers
 from forensics.timeline.evidence import Catalog, Evidence, Judge, Places
 from forensics.timeline.judged import Judged, judged
@@ -46,6 +47,10 @@ LINKS: Final = frozenset(
     )
 )
 """Reasons that lie between the DS and the DNSKEY RRset: only a chain that stands clears them."""
+
+
+UNSOUND: Final = frozenset({"signature-invalid", "signature-malformed", "labels-invalid"})
+"""Reasons that lie in the signature: it fails whenever the keys are known."""
 
 
 class Cells:
@@ -149,6 +154,9 @@ class Case:
         below: names of signers below the zone that were bad through it.
         omitted: sightings that found no room.
         bins: (place, side, bin number) to good, bad and neither, for the series.
+        caches: what resolvers answered from caches meanwhile.
+        doubted: (place, side, signer, class) to the first and last sighting, ns, of signatures that
+            can't be judged there and then, and fail at other times whatever the time.
         amid: (place, side, type) to good and bad sightings from the first bad one to the last.
     """
 
@@ -158,6 +166,8 @@ class Case:
     below: set[str] = field(default_factory=set)
     omitted: int = 0
     bins: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
+    doubted: dict[tuple[int, int, int, int], tuple[int, int]] = field(default_factory=dict)
+    caches: Caches = field(default_factory=Caches)
     amid: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
 
 
@@ -198,11 +208,12 @@ def assign(cases: list[Case], catalog: Catalog) -> NDArray[np.int64]:
 
 
 def chained(evidence: Evidence, catalog: Catalog, cases: list[Case]) -> NDArray[np.bool_]:
-    """Tell for which signers a good answer must be secure to prove anything.
+    """Tell for which signatures a good answer must be secure to prove anything.
 
     Where the link to the parent broke, `valid` (right under a key published then, the chain above
     not known) is what stands between the last sighting of the old DS and the first of the new one:
-    it may be either side of the change. Signers that were never secure keep what they have.
+    it may be either side of the change. Of signers that were never secure it is so for the keys
+    whose signatures are bogus at other times: what is missing is the chain, not the fault.
     """
     signers = {
         catalog.signer[spell.first.signature]
@@ -210,14 +221,22 @@ def chained(evidence: Evidence, catalog: Catalog, cases: list[Case]) -> NDArray[
         for spell in case.episode.spells
         if spell.reason in LINKS
     }
-    found = np.zeros(len(catalog.signers), dtype=bool)
-    status = coded(evidence.verdicts["status"])
-    secure = np.array([value == "secure" for value in status.values.to_pylist()], dtype=bool)
-    rows = status.lookup(secure, absent=False).astype(bool)
-    ever = np.unique(catalog.signer[integers(evidence.verdicts["signature"])[rows]])
-    chosen = np.intersect1d(ever, np.array(sorted(signers), dtype=np.int64))
-    found[chosen[chosen >= 0]] = True
+    concerned = np.isin(catalog.signer, sorted(signers))
+    if not concerned.any():
+        return concerned
+    secure, bogus = (_with_status(evidence, word) for word in ("secure", "bogus"))
+    makers = catalog.signer << 16 | catalog.tag
+    ever = np.isin(catalog.signer, np.unique(catalog.signer[secure]))
+    found: NDArray[np.bool_] = concerned & (ever | np.isin(makers, np.unique(makers[bogus])))
     return found
+
+
+def _with_status(evidence: Evidence, word: str) -> NDArray[np.int64]:
+    """Give the signatures that some verdict gives a status."""
+    status = coded(evidence.verdicts["status"])
+    table = np.array([value == word for value in status.values.to_pylist()], dtype=bool)
+    rows = status.lookup(table, absent=False).astype(bool)
+    return np.unique(integers(evidence.verdicts["signature"])[rows])
 
 
 def rows_of_cases(
@@ -245,7 +264,7 @@ def rows_of_cases(
     at, case = at[inside], case[inside]
     outcome = rows.outcome[at].copy()
     outcome[(outcome == BAD) & (rows.zone[at] != zone[case])] = NEITHER
-    unproven = proven[catalog.signer[rows.signature[at]]] & (rows.status[at] != Status.SECURE)
+    unproven = proven[rows.signature[at]] & (rows.status[at] != Status.SECURE)
     outcome[(outcome == GOOD) & unproven] = NEITHER
     return at, case, outcome
 
@@ -279,10 +298,13 @@ def count(
     cells, bins, below = Cells(), Cells(), Cells()
     zone_case = _zone_cases(cases, judge)
     proven = chained(evidence, catalog, cases)
+    unsound = _unsound(evidence, catalog)
     for rows in judged(evidence, judge, catalog, places, asked):
         at, case, outcome = rows_of_cases(rows, cases, owner, judge, catalog, proven)
         if note is not None:
             note(cases, rows, at, case, outcome)
+        doubtful = unsound[rows.signature[at]] & (rows.status[at] == Status.INDETERMINATE)
+        _doubt(cases, rows, at[doubtful], case[doubtful], catalog)
         moments = (rows.time[at], rows.where[at], rows.signature[at])
         place = rows.place[at] << 1 | rows.side[at]
         key = (place, group_of[rows.signature[at]], rows.serial[at])
@@ -305,6 +327,43 @@ def count(
             cases[number].below.add(catalog.signers[signer])
     for held in cases:
         held.omitted = cells.omitted
+
+
+def _unsound(evidence: Evidence, catalog: Catalog) -> NDArray[np.bool_]:
+    """Tell which signatures fail by what they are: no time makes them good."""
+    table = evidence.verdicts
+    status, reason = coded(table["status"]), coded(table["reason"])
+    bogus = np.array([value == "bogus" for value in status.values.to_pylist()], dtype=bool)
+    words = np.array([value in UNSOUND for value in reason.values.to_pylist()], dtype=bool)
+    rows = status.lookup(bogus, absent=False).astype(bool)
+    rows &= reason.lookup(words, absent=False).astype(bool)
+    found = np.zeros(len(catalog.signer), dtype=bool)
+    numbers = integers(table["signature"])[rows]
+    found[numbers[numbers < len(found)]] = True
+    return found
+
+
+def _doubt(
+    cases: list[Case],
+    rows: Judged,
+    at: NDArray[np.int64],
+    case: NDArray[np.int64],
+    catalog: Catalog,
+) -> None:
+    """Note the sightings `at` as doubtful ones of their cases."""
+    signature = rows.signature[at]
+    keys = np.stack(
+        [
+            case, rows.place[at], rows.side[at], catalog.signer[signature],
+            catalog.record_class[signature],
+        ]
+    )  # fmt: skip
+    found, inverse = np.unique(keys, axis=1, return_inverse=True)
+    for number, (of, *key) in enumerate(found.T.tolist()):
+        times = rows.time[at[inverse.reshape(-1) == number]]
+        stratum = (key[0], key[1], key[2], key[3])
+        first, last = cases[of].doubted.get(stratum, (int(times.min()), int(times.max())))
+        cases[of].doubted[stratum] = (min(first, int(times.min())), max(last, int(times.max())))
 
 
 def _zone_cases(cases: list[Case], judge: Judge) -> NDArray[np.int64]:

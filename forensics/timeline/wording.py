@@ -53,6 +53,10 @@ def sentence(incident: dict[str, Any], brackets: Brackets) -> str:
     """
     zone = incident["zone"]
     named = "the root zone" if zone == "." else zone
+    if "caches" in incident and incident["reason"] == "dnskey-absent":
+        text = f"{named} withdrew its keys before caches could forget its DS, which the parent"
+        parts = [f"{text} had just withdrawn.", _began(brackets), incident["caches"]["sentence"]]
+        return " ".join([*parts, _whom(incident)]).strip()
     if "caches" in incident:
         changed = "DS" if incident["reason"] == "dnskey-unsigned-by-ds-key" else "keys"
         servers = sum(1 for row in incident["servers"] if row["bad"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from labkit.scoring.inputs import Recorded, read_records  # noqa: E402
 from labkit.scoring.judge import COLUMNS, judge  # noqa: E402
-from labkit.scoring.run import TABLE, kinds, line, recordings  # noqa: E402
+from labkit.scoring.run import TABLE, kinds, line, recordings, totals  # noqa: E402
 
+UNSEEN = tomllib.loads((ROOT / "captures" / "UNSEEN.toml").read_text())["unseen"]
 NAMES = [recorded.name for recorded in recordings()]
 
 
@@ -42,13 +44,26 @@ def test_every_recording_is_scored_from_every_input(table) -> None:
 
 
 def test_totals_are_those_of_the_rows(table) -> None:
-    right: dict[str, list[bool]] = {}
+    verdicts: dict[str, list[str]] = {}
     for rows in table.values():
         for row in rows:
             kind, word = row.lstrip("| ").split(" | ")[:2]
-            right.setdefault(kind, []).append(word == "right")
-    words = ", ".join(f"{kind} {sum(some)}/{len(some)}" for kind, some in right.items())
-    assert f"\nRight: {words}.\n" in TABLE.read_text()
+            verdicts.setdefault(kind, []).append(word)
+    assert f"\n{totals(verdicts)}\n" in TABLE.read_text()
+
+
+def test_what_cannot_be_seen_is_listed_with_its_reason_and_nothing_else_is(table) -> None:
+    """An entry for an input that shows the cause after all is to be taken out of the list."""
+    listed = {(one["capture"], one["input"]): one for one in UNSEEN}
+    assert len(listed) == len(UNSEEN)
+    seen = {
+        (name, row.lstrip("| ").split(" | ")[0])
+        for name, rows in table.items()
+        for row in rows
+        if row.split(" | ")[1] == "unseen"
+    }
+    assert set(listed) == seen
+    assert all(len(one["because"]) > 30 and "\n" not in one["because"] for one in UNSEEN)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -478,10 +478,28 @@ def test_impact_counts_lookups_under_the_zone_in_its_time() -> None:
     scene.ask("example.de.", 10, 0)  # so this exists; `other` may not
     story = tell(scene.evidence())
     (incident,) = story.incidents
-    assert incident["impact"] == {
+    impact = dict(incident["impact"])
+    rates, storm, caches = (impact.pop(part) for part in ("rates", "storm", "caches"))
+    assert impact == {
         "transactions": 4, "servfail": 3, "names": 3, "clients": 2, "zones": 1,
         "signed": 0, "unsigned": 3, "retries": 1, "repeats": 0,
+        "domains": {"signed": 0, "unsigned": 1},
     }  # fmt: skip
+    # The retransmission is a query, and no lookup; from the first lookup to the first bad answer
+    # there are 90 s, from there to the last place's first good one 101.
+    counts = {
+        (where, when): (row["queries"], row["lookups"], row["servfail"])
+        for where in ("zone", "elsewhere")
+        for when, row in rates[where].items()
+    }
+    assert counts == {
+        ("zone", "before"): (2, 2, 1), ("zone", "during"): (5, 4, 3),
+        ("elsewhere", "before"): (0, 0, 0), ("elsewhere", "during"): (2, 2, 2),
+    }  # fmt: skip
+    assert rates["seconds"] == {"before": 90.0, "during": 101.0}
+    assert (rates["zone"]["before"]["share"], rates["elsewhere"]["before"]["share"]) == (0.5, None)
+    assert storm == {"before": round(2 / 90, 3), "during": round(5 / 101, 3), "factor": 2.27}
+    assert caches == {"servfail": 1, "last": at(290), "seconds": 89.0}
     (resolver,) = incident["resolvers"]
     assert (resolver["servfail"], resolver["answered"], resolver["ede"]) == (3, 1, {"6": 3})
     assert resolver["first_servfail"] == at(120)

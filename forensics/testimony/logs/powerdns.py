@@ -22,7 +22,7 @@ _MARK: Final = re.compile(
 )
 _PLAIN: Final = re.compile(r"Answer to (\S+)\|(\S+) for \S+ validates as (Bogus\w*)")
 _STRUCTURED: Final = re.compile(r'\bmsg="Validates as (Bogus)"')
-_FIELD: Final = re.compile(r'\b(qname|qtype|validationstate|vState)="([^"]*)"')
+_FIELD: Final = re.compile(r'\b(qname|qtype|validationstate|vstate|vState)="([^"]*)"')
 _ADDED: Final = re.compile(r"Adding Negative Trust Anchor for (\S+)")
 _REMOVED: Final = re.compile(r"(?:Removing|Clearing) Negative Trust Anchor for (\S+)")
 
@@ -42,7 +42,8 @@ def parse(line: str) -> Entry | None:
         fields = dict(_FIELD.findall(line))
         if "qname" not in fields:
             return None
-        state = fields.get("validationstate") or fields.get("vState") or match[1]
+        states = (fields.get(name) for name in ("validationstate", "vstate", "vState"))
+        state = next((state for state in states if state), match[1])
         words = f"validates as {state}"[:TEXT]
         return Entry(FAILURE, absolute(fields["qname"]), fields.get("qtype", ""), words)
     for pattern, kind in ((_ADDED, NTA_ADDED), (_REMOVED, NTA_REMOVED)):

@@ -11,6 +11,7 @@ NAME: Final = "unbound"
 
 _MARK: Final = re.compile(r"\bunbound(?:\[\d+(?::[\da-f]+)?\])?:?\s+(?:info|notice|error|warning):")
 _FAILURE: Final = re.compile(r"validation failure <(\S+) (\S+) \S+>(?::\s*(.*))?")
+_PRIME: Final = re.compile(r"(failed to prime trust anchor -- .*?) (\S+) (\S+) IN$")
 _WHERE: Final = re.compile(r"\s+(?:from|for|while|because)\b.*")
 
 
@@ -23,7 +24,10 @@ def parse(line: str) -> Entry | None:
     """Read a line behind its time; None: it says nothing of validation."""
     match = _FAILURE.search(line)
     if match is None:
-        return None
+        primed = _PRIME.search(line)
+        if primed is None:
+            return None
+        return Entry(FAILURE, absolute(primed[2]), primed[3], primed[1][:TEXT])
     words = match[3] or ""
     if "previous validation failure" in words:
         # The first failure is told in brackets behind it; its own reason is what counts.

@@ -39,6 +39,13 @@ class Recorded:
         """The trust anchor of the recording's root."""
         return self.folder / "trust-anchor.ds"
 
+    def unseen(self, kind: str) -> dict[str, Any] | None:
+        """Why an input of this kind cannot show the cause, by captures/UNSEEN.toml."""
+        entries = tomllib.loads((self.folder.parent / "UNSEEN.toml").read_text())["unseen"]
+        return next(
+            (one for one in entries if (one["capture"], one["input"]) == (self.name, kind)), None
+        )
+
     @property
     def logs(self) -> list[Path]:
         """The resolvers' logs."""

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 GRAVE = frozenset({"outage", "partial"})
+MOMENT = 10**8
+"""How much later than the recorder the lab's clients note what they were told (ns)."""
+
 SLACK = 15 * 10**9
 """How long after the operator's act a mitigation may first show (ns): clients have to ask."""
 
@@ -14,7 +17,8 @@ SLACK = 15 * 10**9
 class Row:
     """What the analyzer said of one input; each cell is words for the table.
 
-    `right` is whether zone, reason and brackets stand and nothing was invented.
+    `right` is whether zone, reason and brackets stand and nothing was invented; `unseen`, where it
+    is not, why this input cannot show the cause (captures/UNSEEN.toml), and nothing else is wrong.
     """
 
     capture: str
@@ -29,12 +33,13 @@ class Row:
     recovery: str
     false: str
     mitigations: str
+    unseen: str = ""
 
     def cells(self) -> tuple[str, ...]:
         """Return the row for the table."""
         return (
             self.kind,
-            "right" if self.right else "**no**",
+            self.verdict,
             self.said,
             self.reason,
             self.severity,
@@ -47,17 +52,33 @@ class Row:
         )
 
 
+    @property
+    def verdict(self) -> str:
+        """Return the row's outcome in a word."""
+        return "right" if self.right else "unseen" if self.unseen else "**no**"
+
+
 COLUMNS = (
     "input", "right", "said", "reason", "severity", "patterns", "servers", "onset", "recovery",
     "false", "mitigations",
 )  # fmt: skip
 
 
-def judge(truth: dict[str, Any], kind: str, report: dict[str, Any]) -> Row:
+def judge(
+    truth: dict[str, Any],
+    kind: str,
+    report: dict[str, Any],
+    unseen: dict[str, Any] | None = None,
+) -> Row:
     """Compare a report with the truth of its capture.
 
-    Only truth decides: an input that cannot show the incident (client traffic alone holds few
-    signatures) is a miss like any other, and stands in the table as one.
+    Args:
+        truth: what the lab wrote.
+        kind: of the input.
+        report: the contents of report.json.
+        unseen: the entry of captures/UNSEEN.toml for this input: why it cannot show the cause, and
+            whether it must be told that validation failed by the word of the resolvers
+            (`testimony`), with the right zone and brackets. Without it a miss is a miss.
     """
     zones = _zones(truth) if _is_outage(truth) else set()
     misses = [f for f in report.get("findings", ()) if f["kind"] == "near-miss"]
@@ -79,6 +100,8 @@ def judge(truth: dict[str, Any], kind: str, report: dict[str, Any]) -> Row:
         ),
         "mitigations": _mitigations(truth, incidents),
     }
+    told = [f for f in report.get("findings", ()) if f["kind"] == "testimony"]
+    hints += [f for f in told if not _is_outage(truth) or not _tells(f, zones)]
     stray = [*(f"{i['zone']} {i['reason']}" for i in false), *(f"({i['zone']})" for i in hints)]
     found["false"] = ", ".join(sorted(set(stray))) or "-"
     missed = {i for i in zones if i not in {e["zone"] for e in expected}}
@@ -96,14 +119,69 @@ def judge(truth: dict[str, Any], kind: str, report: dict[str, Any]) -> Row:
         named = "yes" if truth.get("reason") else "-"
         whole = main is not None and found["reason"] == named and len(missed) == 0
         right = right and whole and "miss" not in (found["onset"] + found["recovery"])
-    return Row(truth["name"], kind, right, **found)
+    reason = ""
+    if unseen and main is None and not false and found["false"] == "-":
+        found |= _by_testimony(truth, told, zones)
+        kept = not unseen["testimony"] or (
+            all(any(_tells(f, {zone}) for f in told) for zone in zones)
+            and "miss" not in found["onset"] + found["recovery"]
+        )
+        reason = str(unseen["because"]) if kept else ""
+    return Row(truth["name"], kind, right, **found, unseen=reason)
+
+
+def _tells(finding: dict[str, Any], zones: set[str]) -> bool:
+    """Whether a testimony fits one of some zones: its own, or one above that it does not clear."""
+    if finding["zone"] in zones:
+        return True
+    if finding["exact"]:
+        return False
+    return any(
+        finding["zone"].endswith("." + zone)
+        and (finding["cleared"] is None or zone.endswith("." + finding["cleared"].lstrip(".")))
+        for zone in zones - {"."}
+    )
+
+
+def _by_testimony(
+    truth: dict[str, Any], told: list[dict[str, Any]], zones: set[str]
+) -> dict[str, str]:
+    """Hold the brackets of a testimony against what clients could see: the truth and its caches."""
+    mine = [finding for finding in told if _tells(finding, zones)]
+    one = next((f for f in mine if f["zone"] == truth["zone"]), mine[0] if mine else None)
+    if one is None:
+        return {}
+    views, words = truth["views"], {}
+    # Some validators may refuse what others accept, so that clients fail before the zone is bad.
+    published = views.get("published", views["resolver"])
+    first = min(published["bad_from"], truth["observed"]["first_servfail"])
+    last = views["resolver"]["bad_for_cached_from"]
+    low, high = one["onset"]["last_good"], one["onset"]["first_bad"]
+    words["onset"] = _overlap(low, high, first, last)
+    first = published.get("good_from", views["resolver"]["good_from"])
+    if truth.get("view") == "resolver":  # caches fail, and recover, one by one
+        first = views["resolver"]["bad_from"]
+    low, high = one["recovery"]["last_bad"], one["recovery"]["first_good"]
+    words["recovery"] = _overlap(low, high, first, views["resolver"]["good_everywhere_from"])
+    return {part: f"{text} (clients)" for part, text in words.items()}
+
+
+def _overlap(low: str | None, high: str | None, first: str, last: str) -> str:
+    """Say whether a bracket overlaps an interval, as `_bracket` does."""
+    if low is not None and nanoseconds(low) > nanoseconds(last) + MOMENT:
+        return f"miss (+{(nanoseconds(low) - nanoseconds(last)) / 1e9:.1f} s)"
+    if high is not None and nanoseconds(high) < nanoseconds(first) - MOMENT:
+        return f"miss (-{(nanoseconds(first) - nanoseconds(high)) / 1e9:.1f} s)"
+    return "open" if low is None or high is None else "yes"
 
 
 def _hints(report: dict[str, Any]) -> str:
     """Say what a report tells that names no incident: what resolvers claim, or why it can't."""
     found = report.get("findings", ())
     claims = {f["resolver"] for f in found if f["kind"] == "resolver-local" and "resolver" in f}
-    words = []
+    zones = sorted(f["zone"] for f in found if f["kind"] == "testimony")
+    more = f" and {len(zones) - 3} more" if len(zones) > 3 else ""
+    words = [f"{', '.join(zones[:3])}{more} by testimony"] if zones else []
     if claims:
         words.append(f"{len(claims)} resolvers claim failed validation (EDE)")
     if any(f["kind"] == "no-dnssec" for f in found):

@@ -22,7 +22,9 @@ analyzer says of it from several inputs, and whether the lab's truth bears it ou
 - Inputs: `pcap` all packets; `dnstap` the resolvers' own frames; `client` and `upstream` the
   packets of one side of the resolvers alone; `logs` the pcap with the resolvers' logs.
 - `right`: every zone and reason is named, the brackets overlap the truth's intervals, and no
-  incident or mitigation is invented.
+  incident or mitigation is invented. `unseen`: the input cannot show the cause, for the reason that
+  stands below the table (`UNSEEN.toml`), and nothing is wrong; where clients were told of it, the
+  report says so with the right zone, and brackets that overlap what clients could see.
 - Brackets: `yes` overlaps; `open` lacks a bound; `caches` ends within the TTL that caches held the
   old after the repair; `miss` does not overlap, by so much.
 - Servers: how many of the servers that were bad are named, + those named that were not.
@@ -57,7 +59,8 @@ def score(recorded: Recorded, kind: str, scratch: Path) -> Row:
     out = scratch / f"{recorded.name}-{kind}"
     paths = [str(path) for path in recorded.inputs(kind, scratch)]
     analyze(paths, out, Options(**options), figures=False)  # type: ignore[arg-type]
-    return judge(recorded.truth, kind, json.loads((out / "report.json").read_text()))
+    report = json.loads((out / "report.json").read_text())
+    return judge(recorded.truth, kind, report, recorded.unseen(kind))
 
 
 def rows(names: Iterable[str], some_kinds: Iterable[str]) -> Iterator[Row]:
@@ -76,19 +79,30 @@ def line(cells: Iterable[str]) -> str:
 
 def table(scored: Iterable[Row]) -> str:
     """Return the whole table as Markdown, one section a recording."""
-    lines, last = [HEAD.rstrip()], ""
-    by_kind: dict[str, list[bool]] = {}
-    titles = {recorded.name: _expected(recorded) for recorded in recordings()}
+    by_kind: dict[str, list[str]] = {}
+    sections: dict[str, list[Row]] = {}
     for row in scored:
-        by_kind.setdefault(row.kind, []).append(row.right)
-        if row.capture != last:
-            last = row.capture
-            head = [line(COLUMNS), line("---" for _ in COLUMNS)]
-            lines += ["", f"## {row.capture}", titles[row.capture], "", *head]
-        lines.append(line(row.cells()))
-    total = [f"{kind} {sum(right)}/{len(right)}" for kind, right in by_kind.items()]
-    lines.insert(1, f"\nRight: {', '.join(total)}.")
+        by_kind.setdefault(row.kind, []).append(row.verdict)
+        sections.setdefault(row.capture, []).append(row)
+    lines = [*HEAD.rstrip().split("\n", 1)]
+    lines.insert(1, f"\n{totals(by_kind)}")
+    titles = {recorded.name: _expected(recorded) for recorded in recordings()}
+    for name, rows in sections.items():
+        lines += ["", f"## {name}", titles[name], "", line(COLUMNS), line("---" for _ in COLUMNS)]
+        lines += [line(row.cells()) for row in rows]
+        unseen = [row for row in rows if row.verdict == "unseen"]
+        lines += ["", *(f"- {row.kind}: {row.unseen}" for row in unseen)] if unseen else []
     return "\n".join([*lines, ""])
+
+
+def totals(by_kind: dict[str, list[str]]) -> str:
+    """Say how many inputs of each kind are right, and how many cannot show the cause."""
+    words = []
+    for kind, verdicts in by_kind.items():
+        unseen = verdicts.count("unseen")
+        more = f" ({unseen} cannot show it)" if unseen else ""
+        words.append(f"{kind} {verdicts.count('right')}/{len(verdicts)}{more}")
+    return f"Right: {', '.join(words)}."
 
 
 def _expected(recorded: Recorded) -> str:
