@@ -29,6 +29,7 @@ def chapter(incident: Row, report: Report) -> list[str]:
         + ", ".join(
             f"{words.number(value)} {markdown(words.phrase(name))}"
             for name, value in impact.items()
+            if not isinstance(value, dict)
         ),
         f"Record types: {markdown(', '.join(map(str, incident.get('types') or ['?'])))}",
         *(f"Pattern: {_pattern(row)}" for row in rows(incident.get("patterns"))),
