@@ -255,7 +255,7 @@ def _denied(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int, 
 
 
 def _asked_in_vain(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int, str]]:
-    """Every question for the keys of a zone whose keys could not be had, and what came of it.
+    """Every question for the keys of a zone that gave none, and what came of it.
 
     With what resolvers told their clients then, at most limits.EVIDENCE_KEY_SETS times each: of
     truncated answers alone nobody could say whether TCP, which was not captured, brought the keys.
@@ -268,7 +268,7 @@ def _asked_in_vain(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int
     from forensics.knowledge import is_subdomain
     from forensics.report.times import parse
 
-    if not _has_reason(incident, "dnskey-unobtainable"):
+    if not any(_has_reason(incident, reason) for reason in _WITHOUT_KEYS):
         return
     zone = str(incident["zone"])
     begun = parse(incident["onset"]["first_bad"]) or 0
@@ -303,6 +303,9 @@ def _asked_in_vain(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int
             if row["response_frame"]:
                 yield row["response_capture"], row["response_frame"], f"what came instead of {told}"
 
+
+_WITHOUT_KEYS: Final = ("dnskey-unobtainable", "dnskey-absent")
+"""Reasons that only questions for the keys prove: what was not shown has no sightings."""
 
 _BEFORE: Final = 60 * limits.SECOND
 """How long before the first failure questions belong to it: a resolver tries for some time."""
