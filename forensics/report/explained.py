@@ -54,7 +54,7 @@ def render_explained(told: _Row, *, colour: bool = False) -> str:
             )
         if len(link["servers"]) > 1 and _differ(link["servers"]):
             lines += _servers(link["servers"], _INDENT)
-    for warning in told["warnings"]:
+    for warning in told.get("warnings", ()):
         lines += ["", *_wrapped(f"Near miss: {warning['sentence']}", "")]
     if len(told["servers"]) > 1:
         lines += ["", "By server:", *_servers(told["servers"], "  ")]
