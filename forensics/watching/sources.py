@@ -217,6 +217,10 @@ class Follower:
             new = by_inode.get(source.inode)
             if new is None or new in self.sources or found[new].st_size < source.at:
                 continue
+            known = found[new]
+            same = (known.st_size, known.st_mtime_ns) == (source.size, source.mtime)
+            if not source.grows and not same:
+                continue  # another file, on the inode of one that was deleted
             del self.sources[name]
             for one in source.inputs:
                 if one.path == name:

@@ -126,6 +126,23 @@ def test_healthy_rolls_are_let_sleep(tmp_path, name, horizon):
     replay.watcher.close()
 
 
+def test_a_new_file_on_the_inode_of_a_deleted_one_is_another_file(tmp_path, monkeypatch):
+    """File systems give a number again at once: rotation deletes the oldest and begins the next."""
+    monkeypatch.setattr("forensics.watching.sources._inode", lambda _: "1:7")
+    head, cut = parts("first-signed", 10)
+    replay = Replay(tmp_path, "first-signed")
+    replay.drop("a.pcap", head + cut[0])
+    replay.step()
+    (replay.folder / "a.pcap").unlink()
+    replay.drop("b.pcap", head + cut[1] + cut[2])
+    replay.step()
+    replay.step()
+    whole = [time for time, _ in records("first-signed")[1]]
+    begin = whole[0]
+    assert replay.watcher.frames() == sum(time - begin < 30 * SECOND for time in whole)
+    replay.watcher.close()
+
+
 def test_a_damaged_file_is_told_once_and_the_rest_is_judged(tmp_path):
     head, cut = parts("first-signed", 20)
     replay = Replay(tmp_path, "first-signed")
