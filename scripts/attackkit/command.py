@@ -132,7 +132,7 @@ def _table(outcomes: Sequence[Outcome], share: float) -> str:
     ]
     lines += [
         f"| {one.attack.name} | {one.octets:,} | {one.seconds:.1f} | {one.peak} | {one.status} | "
-        f"{one.said.replace('|', '/')} |"
+        f"{'' if one.holds else '**a bound is broken** '}{one.said.replace('|', '/')} |"
         for one in outcomes
     ]
     lines += ["", "What each is: `scripts/attackkit/makers.py`."]
