@@ -11,10 +11,10 @@ SECOND: Final = 1_000_000_000
 """Nanoseconds in a second: the unit of every time in the program."""
 
 RESIDENT_OCTETS: Final = 1536 * 2**20
-"""Resident memory that no input should make the program need, whatever its length. Ordinary captures
-need half of it. `scripts/attack` and `scripts/mutants` hold every input of theirs against it. One
-breaks it: distinct signatures that fill `SIGNED_ARENA_OCTETS` (KeyTrap) are held several times over
-while their tables are made, 2.7 GiB in all."""
+"""Resident memory that no input should make the program need, whatever its length. Ordinary
+captures need half of it. `scripts/attack` and `scripts/mutants` hold every input of theirs against
+it. One breaks it: distinct signatures that fill `SIGNED_ARENA_OCTETS` (KeyTrap) are held several
+times over while their tables are made, 2.7 GiB in all."""
 
 ATTACK_SECONDS: Final = 600
 """Processor time that no capture of `scripts/attack`, each of up to two million packets made to be
