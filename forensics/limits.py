@@ -461,6 +461,11 @@ SUPPLIED_RECORDS: Final = 2**16
 SUPPLIED_LINE_OCTETS: Final = 2**20
 """Longest line of a file of `--keys`: a record of 65,535 octets in hexadecimal has 131,072."""
 
+CLOCK_SET_BACK: Final = 30 * SECOND
+"""A recorder's clock that goes back by this much within a capture vouches for no order of events:
+keys are rolled by that order, and a set of keys lives for minutes. Time services step by less, and
+packets that several threads wrote lie milliseconds apart."""
+
 CLOCK_ZONES: Final = 3
 """Zones that must fail by time alone before the clock is suspected instead (two with the root):
 one operator can let one or two zones expire on the same day, hardly the root beside them."""

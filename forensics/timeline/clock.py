@@ -7,12 +7,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics import vocabulary
+from forensics.limits import CLOCK_SET_BACK, SECOND
 from forensics.timeline.columns import integers, present, single
 from forensics.timeline.evidence import Catalog, Evidence, Places
 from forensics.timeline.impact import Claim
 from forensics.timeline.judged import RESOLVER
 from forensics.timeline.lineage import is_under, parent
 from forensics.timeline.moments import rfc3339
+from forensics.timeline.steps import ClockSteps
 from forensics.timeline.survey import TIME_REASONS, Spell, Survey
 from forensics.timeline.wording import counted
 
@@ -21,6 +24,19 @@ UNRELATED: Final = 3
 
 CLOCK_EDES: Final = frozenset({7, 8})
 """Signature expired, signature not yet valid (RFC 8914 4.8, 4.9)."""
+
+
+_TIMELESS: Final = frozenset(
+    vocabulary.REASON_CODE[name]
+    for name in (
+        "signature-invalid",
+        "signature-malformed",
+        "signature-window-invalid",
+        "labels-invalid",
+        "denial-invalid",
+    )
+)
+"""Reasons that lie in one response, or in a key and a signature that name each other."""
 
 
 def leaves(zones: set[str]) -> set[str]:
@@ -130,6 +146,47 @@ def without_witness(
         ),
     }
     return [finding], [spell for spell in found.spells if spell.reason not in TIME_REASONS]
+
+
+def without_order(
+    findings: list[dict[str, Any]], spells: list[Spell], evidence: Evidence
+) -> tuple[list[dict[str, Any]], list[Spell]]:
+    """Accuse no zone by an order of events that the recorder's clock does not vouch for.
+
+    Where a capture's times go back by limits.CLOCK_SET_BACK, nobody knows which keys were published
+    when: a roll looks as if it had lost them. What fails whatever the time, still counts.
+
+    Args:
+        findings: what is known of clocks so far.
+        spells: that are left.
+        evidence: for captures and transactions.
+
+    Returns:
+        Findings and spells as of `judge_clocks`.
+    """
+    doubted = [spell for spell in spells if spell.reason not in _TIMELESS]
+    if not doubted:
+        return findings, spells
+    clock_steps = ClockSteps()
+    for _ in clock_steps.watched(evidence.transactions()):
+        pass
+    back = clock_steps.set_back(evidence.captures)
+    if back < CLOCK_SET_BACK:
+        return findings, spells
+    zones = sorted({spell.zone for spell in doubted})
+    named = ", ".join(zones[:4]) + (" and others" if len(zones) > 4 else "")
+    finding = {
+        "kind": "clock-recorder",
+        "zones": len(zones),
+        "sightings": sum(spell.bad for spell in doubted),
+        "sentence": (
+            f"The times of a capture go back by {back / SECOND:,.0f} s in the order of its frames, "
+            "so that nobody knows what came before what. Signatures out of time and keys that do "
+            f"not fit were seen of {named}; no zone is accused of them. If files were joined out of "
+            "order, give them apart; if some packets bear wrong times, leave them out."
+        ),
+    }
+    return [*findings, finding], [spell for spell in spells if spell.reason in _TIMELESS]
 
 
 def _is_vouched(evidence: Evidence) -> bool:

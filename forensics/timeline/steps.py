@@ -98,6 +98,27 @@ class ClockSteps:
                 mine = known & (capture == number)
                 self._captures.setdefault(number, _Capture()).add(frame[mine], times[mine])
 
+    def set_back(self, captures: Any) -> int:
+        """Give the longest way back of any capture's times, ns; 0: all are in order.
+
+        Args:
+            captures: as of `findings`.
+        """
+        return max(
+            (late - early for _, steps in self._told(captures) for _, _, late, early in steps),
+            default=0,
+        )
+
+    def _told(self, captures: Any) -> Iterator[tuple[str, list[tuple[int, int, int, int]]]]:
+        """Give the captures with steps: path, and as of `_Capture.steps`."""
+        for row in captures.select(["capture", "path", "clock_ahead"]).to_pylist():
+            held = self._captures.get(row["capture"])
+            if held is None or abs(row["clock_ahead"] or 0) > CLOCK_TOLERANCE:
+                continue
+            steps = held.steps()
+            if steps:
+                yield row["path"], steps
+
     def findings(self, captures: Any) -> list[dict[str, Any]]:
         """Tell of the steps, one row a capture.
 
@@ -106,25 +127,19 @@ class ClockSteps:
                 times were changed here, so that steps would be ours.
         """
         found = []
-        for row in captures.select(["capture", "path", "clock_ahead"]).to_pylist():
-            held = self._captures.get(row["capture"])
-            if held is None or abs(row["clock_ahead"] or 0) > CLOCK_TOLERANCE:
-                continue
-            steps = held.steps()
-            if not steps:
-                continue
+        for path, steps in self._told(captures):
             before, behind, late, early = max(steps, key=lambda step: step[2] - step[3])
             times = "" if len(steps) == 1 else f", and {len(steps) - 1} more times"
             found.append(
                 {
                     "kind": "clock-step",
-                    "capture": row["path"],
+                    "capture": path,
                     "count": len(steps),
                     "after_frame": before,
                     "before_frame": behind,
                     "seconds": (late - early) / SECOND,
                     "sentence": (
-                        f"The times of {row['path']} go back by {(late - early) / SECOND:,.0f} s, "
+                        f"The times of {path} go back by {(late - early) / SECOND:,.0f} s, "
                         f"from {rfc3339(late)[:19]}Z to {rfc3339(early)[:19]}Z, between frames "
                         f"{before:,} and {behind:,}{times}: the recorder's clock was set back, or "
                         "captures were joined out of order. What came before what is not certain "

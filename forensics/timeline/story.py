@@ -87,6 +87,7 @@ def tell(evidence: Evidence) -> Story:
     suspected = seen.spells
     found, seen.spells = clock.judge_clocks(seen, catalog, places)
     found, seen.spells = clock.without_witness(found, seen, evidence)
+    found, seen.spells = clock.without_order(found, seen.spells, evidence)
     found = clock.self_recorded(found, suspected, evidence)
     chosen, omitted = _choose(episodes(seen.spells))
     misses = _near_misses(seen, chosen)
@@ -159,9 +160,7 @@ def tell(evidence: Evidence) -> Story:
     return Story(
         incidents=sorted(incidents, key=lambda row: (row["onset"]["first_bad"], row["zone"])),
         triage=failed,
-        triage_cases=triage.typical(
-            failed, *traffic.cases, paths, client_side=traffic.client_side
-        ),
+        triage_cases=triage.typical(failed, *traffic.cases, paths, client_side=traffic.client_side),
         agreement=agreement,
         findings=findings.sort(found),
         events=told,

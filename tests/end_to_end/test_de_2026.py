@@ -145,6 +145,34 @@ def test_a_wrong_recorder_clock_accuses_no_zone(name, years, run, tmp_path_facto
         assert {i["reason"] for i in grave(report)} <= {"signature-invalid"}
 
 
+@pytest.mark.parametrize("name", ["healthy-zsk-roll", "healthy-ksk-roll"])
+@pytest.mark.parametrize("seconds", [-365 * 86400, -3600, -60, 60, 365 * 86400])
+def test_a_clock_that_is_set_in_a_healthy_roll_accuses_no_zone(
+    name, seconds, run, tmp_path_factory
+) -> None:
+    header, records = rewrite.load(CAPTURES / name / "capture.pcap.zst")
+    middle = len(records) // 2
+    tail = rewrite.shifted(records[middle:], seconds)
+    path = tmp_path_factory.mktemp("set") / "set.pcap"
+    rewrite.store(path, header, [*records[:middle], *tail])
+    report = run(path, anchor=CAPTURES / name / "trust-anchor.ds")
+    assert grave(report) == []
+    assert ("clock-step" in kinds(report)) == (seconds < 0)
+
+
+@pytest.mark.parametrize("seconds", [-365 * 86400, -7 * 86400, 3600])
+def test_single_packets_with_wrong_times_accuse_no_zone(seconds, run, tmp_path_factory) -> None:
+    header, records = rewrite.load(CAPTURES / "healthy-zsk-roll" / "capture.pcap.zst")
+    dated = [
+        rewrite.shifted([record], seconds)[0] if at % 7 == 3 else record
+        for at, record in enumerate(records)
+    ]
+    path = tmp_path_factory.mktemp("dated") / "dated.pcap"
+    rewrite.store(path, header, dated)
+    report = run(path, anchor=CAPTURES / "healthy-zsk-roll" / "trust-anchor.ds")
+    assert grave(report) == []
+
+
 def test_private_root_without_anchor_is_said_and_accuses_nobody(run) -> None:
     healthy = run(CAPTURES / "healthy-zsk-roll" / "capture.pcap.zst")
     assert "private-root" in kinds(healthy)

@@ -6,7 +6,8 @@ import pytest
 from timeline_scene import Scene, ns
 
 from forensics.timeline.steps import STRETCHES, ClockSteps
-from forensics.timeline.story import tell
+from forensics.timeline.story import Story, tell
+from forensics.vocabulary import TYPE_SOA as SOA
 
 
 def steps_of(times: list[float], **changes) -> list[dict]:
@@ -75,3 +76,36 @@ def test_the_report_says_it_first_and_accuses_nobody() -> None:
     story = tell(scene.evidence())
     assert story.incidents == []
     assert "clock-step" in [row["kind"] for row in story.findings]
+
+
+def set_back(seconds: int, reason: str) -> Story:
+    """A zone with bad signatures beside one with good ones; the clock is set back at the end."""
+    scene = Scene()
+    place = scene.place("192.0.2.1")
+    fine = scene.good("fi.", SOA, "fi.")
+    bad = scene.bad("de.", SOA, "de.", reason=reason, expiration=-5)
+    for at in range(5):
+        scene.see(bad, at, place)
+        scene.see(fine, at, place)
+    for at in (*range(500, 510), *range(510 - seconds, 520 - seconds)):
+        frame = scene.ask("a.example.", at, ra=False)
+        scene.rows["transactions"][-1].update(kind="packet", query_frame=frame)
+    return tell(scene.evidence())
+
+
+@pytest.mark.parametrize("reason", ["signature-expired", "dnskey-missing", "ds-mismatch"])
+def test_what_rests_on_order_accuses_nobody_where_the_clock_was_set_back(reason) -> None:
+    story = set_back(100, reason)
+    assert story.incidents == []
+    (finding,) = [row for row in story.findings if row["kind"] == "clock-recorder"]
+    assert "de." in finding["sentence"]
+    assert "go back by" in finding["sentence"]
+
+
+@pytest.mark.parametrize("reason", ["signature-expired", "dnskey-missing", "ds-mismatch"])
+def test_a_clock_that_a_time_service_corrects_hides_no_outage(reason) -> None:
+    assert [row["zone"] for row in set_back(15, reason).incidents] == ["de."]
+
+
+def test_what_fails_whatever_the_time_still_accuses() -> None:
+    assert [row["zone"] for row in set_back(100, "signature-invalid").incidents] == ["de."]
