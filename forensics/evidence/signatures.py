@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,6 +12,12 @@ from forensics.evidence.arrays import PROBLEMS, RRSIG_FIXED, Gathering
 from forensics.evidence.interning import Interned
 from forensics.evidence.names import name_octets, name_text
 from forensics.vocabulary import TYPE_SOA
+
+_STRETCH: Final = 2**21
+"""Words of the arena, 16 MiB, whose signatures become rows at once."""
+
+_MOST: Final = 2**16
+"""Signatures that become rows at once."""
 
 
 def entry_parts(entries: Interned, number: int) -> tuple[bytes, bytes]:
@@ -40,11 +46,29 @@ def signature_table(held: Gathering) -> Any:
     """Return the SIGNATURES table of all signatures gathered so far.
 
     A malformed one has its RDATA as received, then its owner, as signed data; fixed fields that
-    the RDATA does not reach read as zero, and the signer is null.
+    the RDATA does not reach read as zero, and the signer is null. The table is made in stretches:
+    hostile signatures fill limits.SIGNED_ARENA_OCTETS, which is copied once and no more.
     """
     import pyarrow as pa
 
     count = int(held.signed.used[0])
+    texts: dict[bytes, str] = {}
+    made = []
+    first = 0
+    while first < count:
+        room = int(held.signed.start[first]) + _STRETCH
+        last = int(np.searchsorted(held.signed.start[:count], room))
+        last = min(max(last, first + 1), first + _MOST)
+        made.append(_rows(held, first, last, texts))
+        first = last
+    return pa.concat_tables(made) if made else schemas.SIGNATURES.empty_table()
+
+
+def _rows(held: Gathering, first: int, last: int, texts: dict[bytes, str]) -> Any:
+    """Make the rows of signatures [first, last); `texts` holds the names met so far."""
+    import pyarrow as pa
+
+    count = last - first
     fixed = np.zeros((count, RRSIG_FIXED), dtype=np.uint8)
     datas: list[bytes] = []
     signatures: list[bytes] = []
@@ -52,7 +76,6 @@ def signature_table(held: Gathering) -> Any:
     owners: list[str] = []
     signers: list[str | None] = []
     serials: list[int | None] = []
-    texts: dict[bytes, str] = {}
 
     def text(wire: bytes) -> str:
         known = texts.get(wire)
@@ -60,12 +83,12 @@ def signature_table(held: Gathering) -> Any:
             known = texts[wire] = name_text(wire)
         return known
 
-    for number in range(count):
+    for row, number in enumerate(range(first, last)):
         data, signature = entry_parts(held.signed, number)
         owner = int(held.owner[number])
         malformed = PROBLEMS[held.problem[number]] == "signature-malformed"
         head = data[: min(RRSIG_FIXED, owner)]
-        fixed[number, : len(head)] = np.frombuffer(head, dtype=np.uint8)
+        fixed[row, : len(head)] = np.frombuffer(head, dtype=np.uint8)
         soa = head[:2] == TYPE_SOA.to_bytes(2, "big") and held.records[number] == 1
         datas.append(data)
         signatures.append(signature)
@@ -81,7 +104,7 @@ def signature_table(held: Gathering) -> Any:
         return pa.array(column.astype(column.dtype.newbyteorder("=")))
 
     columns = {
-        "signature": pa.array(np.arange(count, dtype=np.uint32)),
+        "signature": pa.array(np.arange(first, last, dtype=np.uint32)),
         "signature_id": pa.array(ids, pa.string()),
         "owner": pa.array(owners, pa.string()),
         "type": field(0, ">u2"),
@@ -92,10 +115,10 @@ def signature_table(held: Gathering) -> Any:
         "original_ttl": field(4, ">u4"),
         "inception": field(12, ">u4"),
         "expiration": field(8, ">u4"),
-        "records": pa.array(held.records[:count].copy()),
+        "records": pa.array(held.records[first:last].copy()),
         "serial": pa.array(serials, pa.uint32()),
         "signed_data": pa.array(datas, pa.binary()),
         "octets": pa.array(signatures, pa.binary()),
-        "problem": pa.array([PROBLEMS[code] for code in held.problem[:count]], pa.string()),
+        "problem": pa.array([PROBLEMS[code] for code in held.problem[first:last]], pa.string()),
     }
     return pa.table(columns).select(schemas.SIGNATURES.names).cast(schemas.SIGNATURES)

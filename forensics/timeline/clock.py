@@ -182,8 +182,8 @@ def without_order(
         "sentence": (
             f"The times of a capture go back by {back / SECOND:,.0f} s in the order of its frames, "
             "so that nobody knows what came before what. Signatures out of time and keys that do "
-            f"not fit were seen of {named}; no zone is accused of them. If files were joined out of "
-            "order, give them apart; if some packets bear wrong times, leave them out."
+            f"not fit were seen of {named}; no zone is accused of them. If files were joined out "
+            "of order, give them apart; if some packets bear wrong times, leave them out."
         ),
     }
     return [*findings, finding], [spell for spell in spells if spell.reason in _TIMELESS]
