@@ -13,8 +13,8 @@ SECOND: Final = 1_000_000_000
 RESIDENT_OCTETS: Final = 1536 * 2**20
 """Resident memory that no input should make the program need, whatever its length. Ordinary
 captures need half of it. `scripts/attack` and `scripts/mutants` hold every input of theirs against
-it. One breaks it: distinct signatures that fill `SIGNED_ARENA_OCTETS` (KeyTrap) are held several
-times over while their tables are made, 2.7 GiB in all."""
+it. What comes closest are distinct signatures that fill `SIGNED_ARENA_OCTETS` (KeyTrap): they are
+held twice while their table is made."""
 
 ATTACK_SECONDS: Final = 600
 """Processor time that no capture of `scripts/attack`, each of up to two million packets made to be
@@ -330,6 +330,10 @@ as a busy resolver meets in a day."""
 
 KEY_ARENA_OCTETS: Final = 64 * 2**20
 """Octets of distinct key RRsets held: 128 for each, where a DS RRset has about 70."""
+
+ROLL_SETS: Final = 256
+"""Distinct DNSKEY RRsets, or DS RRsets, of one zone of which a roll is told: a key signing key and
+monthly zone signing keys make some forty in a year."""
 
 KEY_RUNS: Final = 2**20
 """Sighting runs of key RRsets held, before those of one capture are joined with the next."""

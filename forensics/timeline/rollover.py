@@ -78,6 +78,13 @@ def rolls_of(
         mine = runs.get(zone, [])
         dnskeys = sets(mine, vocabulary.TYPE_DNSKEY)
         delegations = sets(mine, vocabulary.TYPE_DS)
+        if max(len(dnskeys), len(delegations)) > limits.ROLL_SETS:
+            sentence = (
+                f"{_zone_named(zone)} showed more than {limits.ROLL_SETS} different DNSKEY or DS "
+                "RRsets: no roll is told of it."
+            )
+            found[zone] = {**_row(zone, None, []), "sentence": sentence}
+            continue
         by_key = signed.get(zone, [])
         if zone in gone and dnskeys:
             dnskeys.append(Set(frozenset(), gone[zone], gone[zone], 0))
@@ -320,7 +327,7 @@ _KINDS: Final = {
 
 def _sentence(zone: str, roll: Roll | None, early: Sequence[Mapping[str, Any]]) -> str:
     """Say which roll it was, and where it left the safe path."""
-    named = "The root zone" if zone == "." else zone
+    named = _zone_named(zone)
     if roll is None:
         head = f"{named} changed its keys or its DS."
     else:
@@ -336,6 +343,10 @@ def _sentence(zone: str, roll: Roll | None, early: Sequence[Mapping[str, Any]]) 
     if not early:
         return f"{head} No step came before caches could follow."
     return " ".join([head, *(row["sentence"] for row in early)])
+
+
+def _zone_named(zone: str) -> str:
+    return "The root zone" if zone == "." else zone
 
 
 def _tags(text: str) -> str:

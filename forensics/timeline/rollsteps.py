@@ -155,29 +155,37 @@ def _withdrawn(dnskeys: Sequence[Set], signed: Sequence[Signed]) -> list[Step]:
     return found
 
 
-def _names(delegation: Set, keys: Set) -> bool:
-    """Whether some DS of a set is by its tag and algorithm of a key in another set."""
+def _named(delegation: Set, dnskeys: Sequence[Set]) -> list[bool]:
+    """Tell which sets hold a key by whose tag and algorithm some DS of another set is."""
     named = {(key.tag, key.algorithm) for key in delegation.keys}
-    return any((key.tag, key.algorithm) in named for key in keys.keys)
+    return [any((key.tag, key.algorithm) in named for key in one.keys) for one in dnskeys]
 
 
 def _keys_gone(dnskeys: Sequence[Set], delegations: Sequence[Set]) -> list[Step]:
     """What a DS names goes from the DNSKEY RRset while caches may hold that DS."""
-    return [
-        _step("withdraw-ksk", min(held.keys).tag, held.last, held.ttl, after.first)
-        for held in delegations
-        for after in dnskeys[1:]
-        if held.first.time < after.first.time and held.keys and not _names(held, after)
-        and any(_names(held, before) for before in dnskeys if before.first < after.first)
-    ]  # fmt: skip
+    found = []
+    for held in delegations:
+        fits = _named(held, dnskeys)
+        fitting = [one.first for fits_it, one in zip(fits, dnskeys, strict=True) if fits_it]
+        if not fitting or not held.keys:
+            continue
+        tag = min(held.keys).tag
+        found += [
+            _step("withdraw-ksk", tag, held.last, held.ttl, after.first)
+            for fits_it, after in zip(fits[1:], dnskeys[1:], strict=True)
+            if not fits_it and fitting[0] < after.first and held.first.time < after.first.time
+        ]
+    return found
 
 
 def _delegation_changed(dnskeys: Sequence[Set], delegations: Sequence[Set]) -> list[Step]:
     """The DS goes over to keys that cached DNSKEY RRsets do not hold."""
-    return [
-        _step("change-ds", min(after.keys).tag, held.last, held.ttl, after.first)
-        for after in delegations[1:]
-        for held in dnskeys
-        if after.keys and held.first.time < after.first.time and not _names(after, held)
-        and any(_names(after, other) for other in dnskeys)
-    ]  # fmt: skip
+    found = []
+    for after in delegations[1:]:
+        fits = _named(after, dnskeys)
+        found += [
+            _step("change-ds", min(after.keys).tag, held.last, held.ttl, after.first)
+            for fits_it, held in zip(fits, dnskeys, strict=True)
+            if any(fits) and not fits_it and held.first.time < after.first.time
+        ]
+    return found

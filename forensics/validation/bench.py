@@ -144,7 +144,8 @@ class Bench:
         begin = np.searchsorted(rows, chosen, side="left")
         end = np.searchsorted(rows, chosen, side="right")
         owners = self.signatures["owner"].take(chosen).to_pylist()
-        signed = self.signatures["signed_data"].take(chosen).to_pylist()
+        signed = self.signatures["signed_data"]
+        rrsets: dict[bytes, frozenset[bytes]] = {}
         for index, row in enumerate(chosen.tolist()):
             seen = order[begin[index] : end[index]]
             this = self.classes[self.class_of[row]]
@@ -158,7 +159,7 @@ class Bench:
                     signer=group.zone,
                     tag=group.tag,
                     algorithm=group.algorithm,
-                    records=read_records(signed[index]),
+                    records=read_records(signed[row].as_py(), rrsets),
                     verified=frozenset(self.checked.key_choices[this.verified]),
                     start=int(self.periods.start[row]),
                     end=int(

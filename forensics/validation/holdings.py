@@ -231,12 +231,13 @@ def held(bench: Bench, found: Sequence[Received]) -> Holdings:
     original = bench.signatures["original_ttl"].to_numpy().astype(np.int64)
     signed = bench.signatures["signed_data"]
     records: dict[int, frozenset[bytes]] = {}
+    rrsets: dict[bytes, frozenset[bytes]] = {}
     for one in found:
         if one.type not in {TYPE_DNSKEY, TYPE_DS} or one.is_own or one.rows[0] >= len(original):
             continue
         row = one.rows[0]
         if row not in records:
-            records[row] = read_records(signed[row].as_py())
+            records[row] = read_records(signed[row].as_py(), rrsets)
         keys: frozenset[int] = frozenset()
         if one.type == TYPE_DNSKEY:
             zone = bench.zones.get(one.owner)

@@ -57,19 +57,36 @@ class Carrier:
     states: Callable[[int], Steps[State]]
 
 
-def read_records(signed_data: bytes) -> frozenset[bytes]:
-    """Return the RDATA of each record in signed data (RFC 4034 3.1.8.1); empty if malformed."""
+def read_records(signed_data: bytes, known: dict[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+    """Return the RDATA of each record in signed data (RFC 4034 3.1.8.1); empty if malformed.
+
+    Args:
+        signed_data: octets.
+        known: what was read before, by the octets of the RRset, so that hundreds of signatures
+            over one of hundreds of keys hold it once.
+    """
+    begin = _after_name(signed_data, 18)
+    if begin < 0:
+        return frozenset()
+    rrset = signed_data[begin:]
+    found = known.get(rrset)
+    if found is None:
+        found = known[rrset] = _records(rrset)
+    return found
+
+
+def _records(rrset: bytes) -> frozenset[bytes]:
     found = set()
-    position = _after_name(signed_data, 18)
-    while 0 < position < len(signed_data):
-        position = _after_name(signed_data, position)
-        if position < 0 or position + 10 > len(signed_data):
+    position = 0
+    while position < len(rrset):
+        position = _after_name(rrset, position)
+        if position < 0 or position + 10 > len(rrset):
             return frozenset()
-        length = int.from_bytes(signed_data[position + 8 : position + 10], "big")
+        length = int.from_bytes(rrset[position + 8 : position + 10], "big")
         position += 10
-        if position + length > len(signed_data):
+        if position + length > len(rrset):
             return frozenset()
-        found.add(signed_data[position : position + length])
+        found.add(rrset[position : position + length])
         position += length
     return frozenset(found)
 

@@ -117,3 +117,20 @@ def test_rolls_are_named_by_rfc_7583() -> None:
     assert method(swapped, early) == ("ksk", "Double-DS")
     assert method([held(0, 9, 8, KSK1, ZSK1), held(10, 99, 8, KSK2, ZSK2)], ds) == ("all", None)
     assert recognise([], [held(0, 99, 8, KSK1)], [], []) is None
+
+
+def test_a_flood_of_key_sets_costs_no_more_than_pairs_of_them() -> None:
+    keys = [Key(number, 13, 257, bytes([number % 256, number // 256])) for number in range(600)]
+    flood = [held(number, number + 1, 30, key) for number, key in enumerate(keys)]
+    delegations = [held(number, number + 1, 30, key) for number, key in enumerate(keys)]
+    calls = 0
+
+    class Counted(frozenset[Key]):
+        def __iter__(self):
+            nonlocal calls
+            calls += 1
+            return super().__iter__()
+
+    counted = [one._replace(keys=Counted(one.keys)) for one in flood]
+    assert early_steps(counted, [one._replace(keys=Counted(one.keys)) for one in delegations], [])
+    assert calls < 4 * len(flood) * len(delegations)
