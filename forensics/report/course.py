@@ -25,13 +25,14 @@ def marked(incident: Row) -> list[dict[str, Any]]:
 def course(incident: Row) -> str:
     """Give all states of an incident's chain for the page's script; empty: it has none.
 
-    A line has fields with tabs between them, its first one says what it is. `L`: zone, link in
+    Each field is a line, and the first of a link or state says what it is. `L`: zone, link in
     words, status, reason in words, keys, time, frame, capture, time until which its signature is
     valid. `S`: ms since 1970, time, status, reason in words, numbers of its links with commas.
-    Made visible, no field holds a tab or a line break; escaped, none holds markup.
+    Made visible, no field holds a line break; escaped, none holds markup.
     """
     told = part(incident, "course")
-    lines = []
+    lines: list[str] = []
+    has_states = False
     for link in rows(told.get("links")):
         fields = (
             str(link.get("zone", "?")), words.link_name(link), status_of(link), reason_of(link),
@@ -39,7 +40,7 @@ def course(incident: Row) -> str:
             str(link.get("frame") or ""), str(link.get("capture") or ""),
             _stamp(link.get("valid_until")),
         )  # fmt: skip
-        lines.append("\t".join(map(xml, ("L", *fields))))
+        lines += map(xml, ("L", *fields))
     for state in rows(told.get("states")):
         time = times.parse(state.get("at"))
         if time is None:
@@ -48,8 +49,9 @@ def course(incident: Row) -> str:
         at = str(-(-time // 1_000_000))
         numbers = ",".join(map(str, _numbers(state)))
         told_of = (times.stamp(state.get("at")), status_of(state), reason_of(state))
-        lines.append("\t".join(map(xml, ("S", at, *told_of, numbers))))
-    return "\n".join(lines) if lines and lines[-1].startswith("S") else ""
+        lines += map(xml, ("S", at, *told_of, numbers))
+        has_states = True
+    return "\n".join(lines) if has_states else ""
 
 
 def status_of(row: Row) -> str:

@@ -168,8 +168,11 @@
     const links = [];
     const states = [];
     const data = form.querySelector(".course-data");
-    for (const line of data.textContent.split("\n")) {
-      const [kind, ...fields] = line.split("\t");
+    const lines = data.textContent.split("\n");
+    const size = { L: 9, S: 5 };
+    for (let line = 0; line < lines.length; line += 1 + (size[lines[line]] || 0)) {
+      const kind = lines[line];
+      const fields = lines.slice(line + 1, line + 1 + (size[kind] || 0));
       if (kind === "L") links.push(fields);
       if (kind === "S") {
         const [at, time, status, reason, numbers] = fields;
