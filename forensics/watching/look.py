@@ -127,3 +127,19 @@ def as_shown(report: dict[str, Any], inputs: Sequence[Input], keepsake: Path) ->
                 kept.append(row)
         incident["evidence"] = kept
     return report
+
+
+def give_back() -> None:
+    """Give memory that a look has freed back to the system, where the C library can.
+
+    Each look has threads of its own, and allocators keep what they freed for each: from look to
+    look it would pile up to several times what one needs.
+    """
+    import ctypes
+
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc
+    if trim is not None:
+        trim(0)

@@ -19,7 +19,7 @@ from forensics.watching.delivery import Delivery
 from forensics.watching.events import SCHEMA, Notice, compare, notice_id
 from forensics.watching.expiring import expiring, served_of
 from forensics.watching.keepsake import keep
-from forensics.watching.look import Look, as_shown, look
+from forensics.watching.look import Look, as_shown, give_back, look
 from forensics.watching.sources import Follower, Input, Source
 from forensics.watching.store import Known, Store
 
@@ -145,6 +145,7 @@ class Watcher:
             notices += told
             notices += self._expiring(found, inputs)
         self._let_go(found, inputs)
+        give_back()
         return notices
 
     def _keylogs(self) -> list[str]:
