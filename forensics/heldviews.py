@@ -15,13 +15,16 @@ def add_views(report: dict[str, Any], view: Any, paths: dict[int, str]) -> None:
     A row is one resolver, zone and class of records: `first_bad` and `last_bad` of what it would
     have refused, the last good before and the first good after, how many RRsets stood how, by
     which reasons, and the first of its `runs`, from the last good one on, with the key set held
-    that decided. Nothing is there where no resolver's upstream questions were captured.
+    that decided. Nothing is there where no resolver's upstream questions were captured, nor where
+    the recorder's clock is in doubt: what a resolver held is told by TTLs and signatures' times.
 
     Args:
         report: the contents of report.json.
         view: validation.heldview.ResolverView.
         paths: of the captures, by number.
     """
+    if any(finding["kind"] == "clock-recorder" for finding in report["findings"]):
+        return
     strata: dict[tuple[Any, str, str], list[Any]] = {}
     for run in view.runs:
         strata.setdefault((run.resolver, run.zone, run.records), []).append(run)
