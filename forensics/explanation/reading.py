@@ -63,6 +63,11 @@ class Reader:
     _answering: frozenset[str] | None = None
     _read: dict[int, Response] = field(default_factory=dict)
 
+    def distrust(self, places: NDArray[np.int64]) -> None:
+        """Take more responses as contested: capture << 32 | frame of each."""
+        self.contested = np.union1d(self.contested, places)
+        self._read.clear()
+
     def read(self, wanted: NDArray[np.int64]) -> dict[int, Response]:
         """Make the responses of these transactions, by transaction."""
         import pyarrow as pa

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,6 +97,10 @@ class Store:
         self._reader = Reader(
             self._kept, tables, self._keys, contested, self._place_name, names, clients
         )
+
+    def distrust(self, places: Sequence[int]) -> None:
+        """Take more responses as contested: capture << 32 | frame of each."""
+        self._reader.distrust(np.array(places, np.int64))
 
     def _place_name(self, server: str, nsid: str | None) -> str:
         """Name a server; with its NSID where the address answered under several."""

@@ -54,6 +54,12 @@ def render_explained(told: _Row, *, colour: bool = False) -> str:
             )
         if len(link["servers"]) > 1 and _differ(link["servers"]):
             lines += _servers(link["servers"], _INDENT)
+    for one in told.get("damaged", ()):
+        sentence = (
+            f"Frame {one['frame']} of {one['capture']} has a wrong UDP checksum: it was damaged, no"
+            " resolver would have taken it, and it accuses nobody."
+        )
+        lines += ["", *_wrapped(sentence, "")]
     for warning in told.get("warnings", ()):
         lines += ["", *_wrapped(f"Near miss: {warning['sentence']}", "")]
     if len(told["servers"]) > 1:

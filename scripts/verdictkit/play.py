@@ -27,7 +27,7 @@ from verdictkit import breadth, mutants, zones
 from verdictkit.resolvers import RESOLVER, RESOLVERS
 from verdictkit.zones import LEAVES, ROOT, STYLES, TOPS, Made, leaves
 
-CLIENT = "127.0.1.100"
+CLIENT = "198.18.1.100"
 
 NAMES = (
     ("www.{}", "A"), ("www.{}", "AAAA"), ("www.{}", "TXT"), ("{}", "SOA"), ("{}", "NS"),

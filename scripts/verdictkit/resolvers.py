@@ -8,7 +8,7 @@ from pathlib import Path
 
 from verdictkit.zones import ROOT
 
-RESOLVER = "127.0.1.53"
+RESOLVER = "198.18.1.53"
 
 
 def unbound(work: Path, anchors: list[str], minimise: bool = False) -> subprocess.Popen[bytes]:
@@ -17,7 +17,7 @@ def unbound(work: Path, anchors: list[str], minimise: bool = False) -> subproces
     config = work / "unbound.conf"
     (work / "anchor.ds").write_text("\n".join(anchors) + "\n")
     config.write_text(
-        f'server:\n  interface: {RESOLVER}\n  access-control: 127.0.0.0/8 allow\n  username: ""\n'
+        f'server:\n  interface: {RESOLVER}\n  access-control: 198.18.0.0/15 allow\n  username: ""\n'
         f'  chroot: ""\n  directory: "{work}"\n  pidfile: "{work}/unbound.pid"\n'
         f'  do-not-query-localhost: no\n  root-hints: "{hints}"\n'
         f'  trust-anchor-file: "{work}/anchor.ds"\n  ede: yes\n'
@@ -51,7 +51,8 @@ def bind(work: Path, anchors: list[str]) -> subprocess.Popen[bytes]:
         f'options {{\n  directory "{folder}";\n  listen-on {{ {RESOLVER}; }};\n'
         f"  listen-on-v6 {{ none; }};\n  query-source address {RESOLVER};\n"
         f'  pid-file "{folder}/pid";\n  session-keyfile "{folder}/session";\n'
-        "  recursion yes;\n  allow-query { any; };\n  dnssec-validation yes;\n"
+        "  recursion yes;\n  allow-query { any; };\n  allow-recursion { any; };\n"
+        "  dnssec-validation yes;\n"
         "  empty-zones-enable no;\n  minimal-any no;\n  servfail-ttl 0;\n"
         "  synth-from-dnssec no;\n};\n"
         f"controls {{ }};\ntrust-anchors {{\n{trusted}}};\n"

@@ -21,7 +21,7 @@ import dns.rdatatype
 import dns.zone
 from cryptography.hazmat.primitives.asymmetric import ec
 
-ROOT, TOPS, LEAVES = "127.0.1.1", "127.0.1.2", "127.0.1.3"
+ROOT, TOPS, LEAVES = "198.18.1.1", "198.18.1.2", "198.18.1.3"
 """Who serves the root, the top-level zones and the leaves."""
 
 STYLES = {"nsec.": (), "hash.": ("-n", "-t", "1"), "opt.": ("-n", "-p", "-t", "1")}

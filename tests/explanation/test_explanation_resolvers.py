@@ -1,6 +1,6 @@
-"""Against Unbound and BIND: every signer and algorithm, and a mutant of each field.
+"""Against Unbound, BIND and Knot Resolver: all signers and algorithms, a mutant of each field.
 
-The folders beside were made by `scripts/verdicts --plan breadth` and `--plan mutants`; each holds
+The folders beside were made by `scripts/verdicts` (`--plan breadth`, `mutants`, `faults`); each holds
 the capture of one resolver's traffic and what it concluded of each question.
 """
 
@@ -22,8 +22,11 @@ from forensics.options import Options
 HERE = Path(__file__).resolve().parent
 RECORDINGS = {
     "breadth-bind": "bind",
+    "breadth-knot": "knot",
     "breadth-unbound": "unbound",
+    "faults-knot": "knot",
     "mutants-bind": "bind",
+    "mutants-knot": "knot",
     "mutants-unbound": "unbound",
 }
 """Folders, and the policy of the resolver that was asked."""
@@ -64,6 +67,7 @@ def test_every_conclusion_is_the_resolvers_or_a_listed_difference(recording) -> 
             number
             for number, row in enumerate(DIFFERENCES)
             if name == row["recording"]
+            and kind == row.get("type", kind)
             and any(part in asked for part in row["names"])
             and (status, one["status"], one["reason"])
             == (row["resolver"], row["explain"], row["reason"])
