@@ -254,7 +254,7 @@ class Asker:
         captures are still where they were. Each that has a wrong UDP checksum is told of in
         `damaged`, with `capture` and `frame`.
         """
-        from forensics.checksums import damaged
+        from forensics.capture.checksums import damaged
 
         seen: list[dict[str, Any]] = []
         told = self.ask(name, kind, at)

@@ -14,7 +14,7 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.layers.l2 import CookedLinux, Dot1Q, Ether
 from scapy.utils import wrpcap
 
-from forensics import checksums
+from forensics.capture import checksums
 from forensics.explain import explain
 from forensics.options import Options
 from forensics.report.explained import render_explained

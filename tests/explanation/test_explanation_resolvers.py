@@ -1,6 +1,6 @@
 """Against Unbound, BIND and Knot Resolver: all signers and algorithms, a mutant of each field.
 
-The folders beside were made by `scripts/verdicts` (`--plan breadth`, `mutants`, `faults`); each holds
+The folders beside were made by `scripts/verdicts` (`--plan breadth`, `mutants`, `faults`); each has
 the capture of one resolver's traffic and what it concluded of each question.
 """
 
