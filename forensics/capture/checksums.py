@@ -126,7 +126,7 @@ def _network(octets: bytes, link: int) -> int | None:
 def _sum(octets: bytes, start: int = 0) -> int:
     """Add 16-bit words in one's complement (RFC 1071)."""
     padded = octets + bytes(len(octets) % 2)
-    total = start + sum(struct.unpack(f">{len(padded) // 2}H", padded))
+    total: int = start + sum(struct.unpack(f">{len(padded) // 2}H", padded))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total
