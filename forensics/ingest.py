@@ -97,6 +97,7 @@ def ingest(
     progress: Progress | None = None,
     collector: Any = None,
     source: Source | None = None,
+    transactions_only: bool = False,
 ) -> IngestResult:
     """Read captures and write the tables captures to keys into a folder.
 
@@ -113,6 +114,7 @@ def ingest(
         progress: called now and then.
         collector: what collects the evidence; None: `evidence.collector.Evidence`.
         source: what gives the messages; None: `paths`, read in order of time.
+        transactions_only: leave out what responses prove (sightings, unsigned, signatures, keys).
 
     Raises:
         ValueError: one of servers or resolvers is no address.
@@ -141,21 +143,27 @@ def ingest(
     transfers = Transfers()
     named = {packed(address): Role.SERVER for address in servers}
     named |= {packed(address): Role.RESOLVER for address in resolvers}
-    with _Writing(folder, named, matcher.reuse) as writing, _Gathering(evidence, writing) as found:
-        for block in read(result.errors.append):
-            if isinstance(block, CaptureFacts):
-                result.captures.append(block)
-                continue
-            wanted, further = _wanted(block, start, end, result)
-            parsed, room = found.parse(wanted, result.messages)
-            for batch in matcher.match(wanted, parsed):
-                writing.transactions(batch)
-            content = transfers.follow(wanted, parsed, further)
-            found.collect(wanted, parsed, room)
-            if content is not None:
-                found.collect_content(content)
-            result.messages += len(wanted)
-        writing.transactions(matcher.finish())
+    with _Writing(folder, named, matcher.reuse, transactions_only) as writing:
+        with _Gathering(evidence, writing) as found:
+            for block in read(result.errors.append):
+                if isinstance(block, CaptureFacts):
+                    result.captures.append(block)
+                    continue
+                wanted, further = _wanted(block, start, end, result)
+                parsed, room = found.parse(wanted, result.messages)
+                for batch in matcher.match(wanted, parsed):
+                    writing.transactions(batch)
+                content = transfers.follow(wanted, parsed, further)
+                if transactions_only:
+                    found.release(room)
+                else:
+                    found.collect(wanted, parsed, room)
+                    if content is not None:
+                        found.collect_content(content)
+                result.messages += len(wanted)
+            writing.transactions(matcher.finish())
+        # made while the last rows are written
+        distinct, runs = evidence.signatures(), evidence.key_runs()
     result.captures.sort(key=lambda facts: facts.number)
     result.responders = matcher.places
     result.transactions = dict(zip(PAIRINGS, writing.pairings.tolist(), strict=True))
@@ -169,8 +177,7 @@ def ingest(
         ("captures", captures_table(result.captures)),
         ("losses", losses_table(result.captures, result.left_out)),
         ("places", places_table(matcher.places)),
-        ("signatures", evidence.signatures()),
-        ("keys", evidence.key_runs()),
+        *((("signatures", distinct), ("keys", runs)) if not transactions_only else ()),
         *((("key_tags", found.key_tags.table()),) if found.key_tags.claims else ()),
     ):
         write_table(folder, name, table)
@@ -255,10 +262,15 @@ class _Writing:
         folder: where the tables go.
         named: roles that the user gave, by packed address.
         reuse: called with each batch when its rows have been taken.
+        transactions_only: make no other table.
     """
 
     def __init__(
-        self, folder: Path, named: dict[bytes, Role], reuse: Callable[[Any], None]
+        self,
+        folder: Path,
+        named: dict[bytes, Role],
+        reuse: Callable[[Any], None],
+        transactions_only: bool,
     ) -> None:
         from forensics.transactions.chains import Chains
 
@@ -270,8 +282,11 @@ class _Writing:
         self._reuse = reuse
         self._room: Any = None
         self._transactions = TableWriter(folder, "transactions")
-        self._sightings = TableWriter(folder, "sightings")
-        self._unsigned = TableWriter(folder, "unsigned")
+        self._writers = [self._transactions]
+        if not transactions_only:
+            self._sightings = TableWriter(folder, "sightings")
+            self._unsigned = TableWriter(folder, "unsigned")
+            self._writers += [self._sightings, self._unsigned]
         self._worker = _Worker("writer")
 
     @property
@@ -313,7 +328,7 @@ class _Writing:
             self._worker.finish(quiet=kind is not None)
             done = kind is None
         finally:
-            for writer in (self._transactions, self._sightings, self._unsigned):
+            for writer in self._writers:
                 if done:
                     writer.close()
                 else:
@@ -353,6 +368,10 @@ class _Gathering:
     def collect(self, block: MessageBlock, parsed: Parsed, columns: Parsed) -> None:
         """Hand over a block that has been matched, with the columns to be given back."""
         self._worker.put(self._collect, block, parsed, columns)
+
+    def release(self, columns: Parsed) -> None:
+        """Take back the columns of a block of which nothing more is wanted."""
+        self._rooms.append(columns)
 
     def collect_content(self, content: Any) -> None:
         """Hand over messages of zone transfers (`transactions.transfers.Content`)."""

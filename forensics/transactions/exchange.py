@@ -8,7 +8,7 @@ import numpy as np
 
 from forensics.transactions.waiting import AHEAD, answered_key, answered_set, key_of, session_of
 from forensics.wire.jit import inlined_kernel
-from forensics.wire.words import le64, prefetch
+from forensics.wire.words import ask_lines, le64, prefetch, prefetch_behind
 
 
 class Columns(NamedTuple):
@@ -79,21 +79,50 @@ def ends_of(columns: Any, at: Any) -> Any:
 
 
 @inlined_kernel
-def ask_ahead(columns: Any, at: Any, slots: Any, mask: Any, answered: Any, keys: Any) -> Any:
-    """Make the keys of the next messages and ask for the memory that their search will need.
+def ask_ahead(columns: Any, ahead: Any, slots: Any, mask: Any, answered: Any, keys: Any) -> None:
+    """Make the key of a message to come, and ask for the memory that its search will need."""
+    is_response, asks, asks_low, serves, serves_low, session = ends_of(columns, ahead)
+    key = key_of(asks, asks_low, serves, serves_low, session, columns.identity[ahead])
+    keys[ahead % AHEAD] = key
+    prefetch(slots, np.int64(key & np.uint64(mask)))
+    if is_response:
+        key = answered_key(key, columns.name_hash[ahead], columns.qtype[ahead])
+        prefetch(answered, answered_set(key))
+        prefetch(columns.octets, columns.nsid_start[ahead])
+    else:
+        prefetch(columns.octets, columns.name_start[ahead])
 
-    Give the number of the first message whose key was not made.
-    """
-    end = min(at + AHEAD, len(columns.time))
-    for ahead in range(at, end):
-        is_response, asks, asks_low, serves, serves_low, session = ends_of(columns, ahead)
-        key = key_of(asks, asks_low, serves, serves_low, session, columns.identity[ahead])
-        keys[ahead - at] = key
-        prefetch(slots, np.int64(key & np.uint64(mask)))
-        if is_response:
-            key = answered_key(key, columns.name_hash[ahead], columns.qtype[ahead])
-            prefetch(answered, answered_set(key))
-            prefetch(columns.octets, columns.nsid_start[ahead])
-        else:
-            prefetch(columns.octets, columns.name_start[ahead])
-    return end
+
+@inlined_kernel
+def ask_row(key: Any, slots: Any, mask: Any, rows: Any) -> None:
+    """Ask for the row that a search by this key will probably find."""
+    held = slots[np.int64(key & np.uint64(mask))]
+    if held >= 0 and (held >> 32) == np.int64(key >> np.uint64(33)):
+        row = held & 0xFFFFFFFF
+        prefetch(rows, row)
+        prefetch_behind(rows, row, 64)
+
+
+@inlined_kernel
+def ask_columns(columns: Any, at: Any) -> None:
+    """Ask for what `AHEAD` messages from `at` on have in the columns that `ask_ahead` leaves."""
+    end = at + AHEAD
+    ask_lines(columns.length, at, end)
+    ask_lines(columns.time, at, end)
+    ask_lines(columns.frame, at, end)
+    ask_lines(columns.message_flags, at, end)
+    ask_lines(columns.ordinal, at, end)
+    ask_lines(columns.answers, at, end)
+    ask_lines(columns.authorities, at, end)
+    ask_lines(columns.name_length, at, end)
+    ask_lines(columns.qclass, at, end)
+    ask_lines(columns.rcode, at, end)
+    ask_lines(columns.edns_size, at, end)
+    ask_lines(columns.dnssec_ok, at, end)
+    ask_lines(columns.ede, at, end)
+    ask_lines(columns.nsid_length, at, end)
+    ask_lines(columns.place, at, end)
+    ask_lines(columns.transaction, at, end)
+    ask_lines(columns.state, at, end)
+    ask_lines(columns.do_known, at, end)
+    ask_lines(columns.do_asked, at, end)

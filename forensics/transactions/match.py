@@ -25,12 +25,20 @@ import numpy as np
 
 from forensics import limits
 from forensics.transactions.entries import begin, put_query, put_question, put_response
-from forensics.transactions.exchange import OF_PARSED, Columns, ask_ahead, ends_of
+from forensics.transactions.exchange import (
+    OF_PARSED,
+    Columns,
+    ask_ahead,
+    ask_columns,
+    ask_row,
+    ends_of,
+)
 from forensics.transactions.places import Places
 from forensics.transactions.responders import responder, vantage_of
 from forensics.transactions.rows import NAME_OCTETS, Batch, carry
 from forensics.transactions.search import expire, find_row
 from forensics.transactions.waiting import (
+    AHEAD,
     EVICTED,
     OPEN,
     QUERY_HEAD,
@@ -54,6 +62,9 @@ _QUERY_TIMEOUT: Final = limits.QUERY_TIMEOUT
 _OPEN_MOST: Final = limits.OPEN_TRANSACTIONS
 _TEXT_MOST: Final = limits.EXTRA_TEXT_OCTETS + limits.NSID_OCTETS
 _NAMES_MOST: Final = NAME_OCTETS - 256
+_AHEAD: Final = AHEAD
+_SOON: Final = 16
+"""Messages before a response is matched at which the row of its query is asked for."""
 
 
 @inlined_kernel
@@ -111,12 +122,17 @@ def _match(
     texts_most = texts.state[4] - _TEXT_MOST
 
     first = max(first, 0)  # tells the compiler that no index below counts from the end
-    ready = first
-    made = first
-    for at in range(first, len(columns.time)):
-        if at == ready:
-            ready = ask_ahead(columns, at, slots, state[4], answered, keys)
-            made = at
+    last = len(columns.time)
+    for ahead in range(first, min(first + _AHEAD, last)):
+        ask_ahead(columns, ahead, slots, state[4], answered, keys)
+    for at in range(first, last):
+        if at % _AHEAD == 0:
+            ask_columns(columns, at + _AHEAD)
+        key = keys[at % _AHEAD]
+        if at + _AHEAD < last:
+            ask_ahead(columns, at + _AHEAD, slots, state[4], answered, keys)
+        if at + _SOON < last:
+            ask_row(keys[(at + _SOON) % _AHEAD], slots, state[4], rows)
         count = state[0]
         if count >= row_limit or state[7] > _NAMES_MOST or texts.state[2] > texts_most:
             return at
@@ -129,7 +145,6 @@ def _match(
 
         ends = ends_of(columns, at)
         is_response = ends[0]
-        key = keys[at - made]
         kind = np.int64(columns.kind[at])
         asked = 0 < columns.name_length[at] < 256
         name_hash = columns.name_hash[at]

@@ -20,7 +20,8 @@ SLOTS: Final = 4 * limits.OPEN_TRANSACTIONS
 FIRST_SLOTS: Final = 1 << 12
 PROBES: Final = 256
 AHEAD: Final = 64
-"""Messages whose keys are made, and whose memory is asked for, before the first is matched."""
+"""Messages before it is matched at which the key of one is made, and the memory asked for that the
+search will need; a power of two."""
 
 ROWS, QUERY_HEAD, RESPONSE_HEAD, OPEN, MASK, DEAD, EVICTED, NAMES = range(8)
 """Numbers in `Waiting.state`. In kernels they stand as literals."""
@@ -40,7 +41,7 @@ class Waiting(NamedTuple):
         answered: uint64, answered transactions in sets of four: four keys, then the times of
             their responses, so that a set is one cache line.
         entered: int64, room for the rows of all open transactions.
-        keys: uint64, room for the keys of `AHEAD` messages.
+        keys: uint64, the keys of `AHEAD` messages, by their numbers modulo `AHEAD`.
     """
 
     slots: NDArray[np.int64]

@@ -54,29 +54,49 @@ if numba.config.BOUNDSCHECK:  # type: ignore[attr-defined]
     def prefetch(array: Any, at: Any) -> None:
         """Do nothing: an early read is a hint, not a need."""
 
+    @lean_kernel
+    def prefetch_behind(array: Any, at: Any, octets: Any) -> None:
+        """Do nothing, likewise."""
+
 else:
+
+    def _hint(context: Any, builder: Any, signature: Any, arguments: Any, octets: Any) -> Any:
+        """Write the code that asks for the line `octets` behind an element of an array."""
+        proxy: Any = cgutils.create_struct_proxy
+        held = proxy(signature.args[0])(context, builder, arguments[0])
+        index = context.cast(builder, arguments[1], signature.args[1], types.intp)
+        octet = ir.IntType(8).as_pointer()
+        number = ir.IntType(32)
+        declare: Any = cgutils.get_or_insert_function
+        hint = declare(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [octet, number, number, number]),
+            "llvm.prefetch.p0",
+        )
+        pointer = builder.bitcast(builder.gep(held.data, [index]), octet)
+        if octets is not None:
+            pointer = builder.gep(pointer, [octets])
+        builder.call(hint, [pointer, number(0), number(3), number(1)])
+        return context.get_dummy_value()
 
     @intrinsic
     def prefetch(typingctx: Any, array: Any, at: Any) -> Any:  # noqa: ARG001
         """Ask for the cache line of `array[at]`, to be read soon; any `at` is harmless."""
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            proxy: Any = cgutils.create_struct_proxy
-            held = proxy(signature.args[0])(context, builder, arguments[0])
-            index = context.cast(builder, arguments[1], signature.args[1], types.intp)
-            octet = ir.IntType(8).as_pointer()
-            number = ir.IntType(32)
-            declare: Any = cgutils.get_or_insert_function
-            hint = declare(
-                builder.module,
-                ir.FunctionType(ir.VoidType(), [octet, number, number, number]),
-                "llvm.prefetch.p0",
-            )
-            pointer = builder.bitcast(builder.gep(held.data, [index]), octet)
-            builder.call(hint, [pointer, number(0), number(3), number(1)])
-            return context.get_dummy_value()
+            return _hint(context, builder, signature, arguments, None)
 
         return types.none(array, at), generate
+
+    @intrinsic
+    def prefetch_behind(typingctx: Any, array: Any, at: Any, octets: Any) -> Any:  # noqa: ARG001
+        """Ask for the cache line that lies some octets behind the start of `array[at]`."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            octets = context.cast(builder, arguments[2], signature.args[2], types.intp)
+            return _hint(context, builder, signature, arguments, octets)
+
+        return types.none(array, at, octets), generate
 
     @intrinsic
     def le64(typingctx: Any, octets: Any, at: Any) -> Any:  # noqa: ARG001
@@ -91,6 +111,18 @@ else:
             return builder.load(builder.bitcast(pointer, word.as_pointer()), align=1, typ=word)
 
         return types.uint64(octets, at), generate
+
+
+@lean_kernel
+def ask_lines(column: Any, begin: Any, end: Any) -> None:
+    """Ask for the cache lines of `column[begin:end]`; any range is harmless.
+
+    A processor foresees a dozen walks through memory; a kernel that reads or fills thirty columns
+    side by side waits for each line of the others: 45 ns a line, and 17 if it asks for them.
+    """
+    step = 64 // column.itemsize
+    for at in range(begin, end, step):
+        prefetch(column, at)
 
 
 @lean_kernel
