@@ -44,7 +44,7 @@ def opened(sources: Sequence[str], name: str, options: Options) -> Iterator[Rows
         from forensics.archive.opening import tables_of
         from forensics.archive.view import has
 
-        folder = tables_of(Path(sources[0]))
+        folder = tables_of(Path(sources[0]), transactions_only=name == "transactions")
         if not has(folder, name):
             raise UsageError(
                 f"{sources[0]}: no dataset with that table; make one with: dns-forensics ingest"
@@ -63,6 +63,7 @@ def opened(sources: Sequence[str], name: str, options: Options) -> Iterator[Rows
             start=options.start,
             end=options.end,
             tls_keylogs=options.tls_keylogs,
+            transactions_only=name == "transactions",
         )
         errors = tuple(result.errors)
         if not result.captures:

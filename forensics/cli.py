@@ -254,6 +254,14 @@ def ingest(
             "grows. Unless given: the name of each one's folder."
         ),
     ] = None,
+    transactions_only: Annotated[
+        bool,
+        typer.Option(
+            "--transactions-only",
+            help="Who asked whom for what, and what came back; no signatures and keys. Takes half "
+            "the time; such a dataset is for your own queries, not for report.",
+        ),
+    ] = False,
     port: Port = None,
     server: Server = None,
     resolver: Resolver = None,
@@ -287,6 +295,7 @@ def ingest(
             workers=workers,
             scheduler=scheduler,
             sensor=sensor,
+            transactions_only=transactions_only,
             progress=progress,
         )
     report_errors(outcome.errors)

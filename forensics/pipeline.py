@@ -96,18 +96,21 @@ def ingest_dataset(
     workers: int | None = None,
     scheduler: str | None = None,
     sensor: str | None = None,
+    transactions_only: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
     """Read captures into a dataset: the folder `dataset` with its `tables/`.
 
     With workers, a scheduler or a sensor, with a URL, or where `dataset` is such a one already, it
-    is a dataset that grows (`batch`).
+    is a dataset that grows (`batch`). With `transactions_only` it has no table of what responses
+    prove, takes half the time, and can be read, but not reported on.
 
     Raises:
         UsageError: an option is wrong, or `dataset` is a folder of something else.
         NoInputError: not one input could be read.
     """
     from forensics.archive.manifest import write_manifest
+    from forensics.archive.opening import TRANSACTIONS_ONLY
     from forensics.archive.store import is_url
     from forensics.batch import grows, ingest_batch
 
@@ -115,6 +118,11 @@ def ingest_dataset(
     key = _key(options)
     root = os.fspath(dataset)
     if (workers, scheduler, sensor) != (None, None, None) or is_url(root) or grows(root):
+        if transactions_only:
+            raise UsageError(
+                "--transactions-only: not for a dataset that grows (--workers, --scheduler, "
+                "--sensor or a URL); give it a folder of its own"
+            )
         _clock_offsets(options, paths)
         batch = ingest_batch(
             paths,
@@ -127,9 +135,12 @@ def ingest_dataset(
         )
         return Outcome(errors=batch.errors, damaged=batch.damaged, counts=batch.counts)
     with replacing(Path(dataset)) as folder:
-        outcome = _ingest(paths, folder / "tables", options, key, progress)
+        outcome = _ingest(paths, folder / "tables", options, key, progress, transactions_only)
         unread = [[error.path, error.offset, error.reason] for error in outcome.errors]
-        write_manifest(folder, kind="dataset", more={"unreadable": unread})
+        more: dict[str, Any] = {"unreadable": unread}
+        if transactions_only:
+            more[TRANSACTIONS_ONLY] = True
+        write_manifest(folder, kind="dataset", more=more)
     return outcome
 
 
@@ -302,6 +313,7 @@ def _ingest(
     options: Options,
     key: bytes | None,
     progress: Progress | None,
+    transactions_only: bool = False,
 ) -> Outcome:
     from forensics.ingest import ingest
 
@@ -327,6 +339,7 @@ def _ingest(
             clock_offsets=_clock_offsets(options, paths),
             tls_keylogs=options.tls_keylogs,
             progress=told if progress else None,
+            transactions_only=transactions_only,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None

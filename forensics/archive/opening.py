@@ -16,18 +16,32 @@ from forensics.errors import UsageError
 
 _PLAIN: Final = "tables"
 
+TRANSACTIONS_ONLY: Final = "transactions_only"
+"""In the manifest of a dataset without evidence: true."""
 
-def tables_of(dataset: Path) -> Path:
+
+def tables_of(dataset: Path, *, transactions_only: bool = False) -> Path:
     """The folder of tables of a dataset or report in a folder.
 
+    Args:
+        dataset: the folder.
+        transactions_only: a dataset that holds no more than these will do.
+
     Raises:
-        UsageError: its first batch has not been finished, or it is of a version that is not read.
+        UsageError: its first batch has not been finished, it is of a version that is not read, or
+            it holds transactions alone.
     """
     try:
         manifest = json.loads((dataset / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         manifest = None
-    return dataset / _state_of(manifest, str(dataset))
+    tables = dataset / _state_of(manifest, str(dataset))
+    if isinstance(manifest, dict) and manifest.get(TRANSACTIONS_ONLY) and not transactions_only:
+        raise UsageError(
+            f"{dataset}: holds transactions alone, and nothing to validate; to have that too, "
+            "ingest the captures without --transactions-only"
+        )
+    return tables
 
 
 def _state_of(manifest: Any, where: str) -> str:

@@ -1,4 +1,4 @@
-"""Which key is tried on which signature, and the trying: each distinct triple once, in threads.
+"""Which key is tried on which signature, and the trying: each distinct triple once.
 
 The order is that of digests, never that of packets, so limits cut the same triples whatever the
 input's order (DESIGN section 4, limits of ours; KeyTrap, CVE-2023-50387).
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,10 +18,11 @@ from numpy.typing import NDArray
 from forensics import schemas
 from forensics.knowledge import Key, ZoneKeys
 from forensics.limits import CHECKS_PER_ZONE, KEYS_PER_TAG
+from forensics.validation import helpers
 from forensics.validation.signature import SUPPORTED, verify_many
 
 _BATCH: Final = 512
-"""Signatures that a thread takes at once: some 30 ms of work, so that threads end together."""
+"""Signatures that a process takes at once: some 30 ms of work, so that all end together."""
 
 
 @dataclass(frozen=True)
@@ -237,12 +237,7 @@ def _try(
         ]
 
     # Heavy batches first would need the keys' sizes; batches are small enough to even out.
-    workers = min(len(jobs), os.cpu_count() or 1)
-    if workers <= 1:
-        answers = [tried(signatures, job) for job in jobs]
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            answers = list(pool.map(lambda job: tried(signatures, job), jobs))
+    answers = _answers(signatures, jobs)
     made += [(job.rows, job.key, answer) for job, answer in zip(jobs, answers, strict=True)]
     if not made:
         empty = np.empty(0, np.int64)
@@ -252,11 +247,28 @@ def _try(
     return rows, keys, np.concatenate([results for _, _, results in made])
 
 
-def tried(signatures: Any, job: Trial) -> NDArray[np.bool_]:
-    """Try a key on some signatures of a table, of which the order is kept."""
+def _answers(signatures: Any, jobs: list[Trial]) -> list[NDArray[np.bool_]]:
+    """Try keys on signatures: here, or where they are many in a process for each core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = min(len(jobs), cores or 1)
+    if workers > 1 and sum(len(job.rows) for job in jobs) >= helpers.FEWEST:
+        found = helpers.verify_all(jobs, lambda job: _job(signatures, job), workers)
+        if found is not None:
+            return [np.array(one, np.bool_) for one in found]
+    return [tried(signatures, job) for job in jobs]
+
+
+def _job(signatures: Any, job: Trial) -> helpers.Job:
+    """The octets that a trial is about."""
     datas = signatures["signed_data"].take(job.rows).to_pylist()
     fields = signatures["octets"].take(job.rows).to_pylist()
-    return np.array(verify_many(job.rdata, list(zip(datas, fields, strict=True))), np.bool_)
+    return job.rdata, datas, fields
+
+
+def tried(signatures: Any, job: Trial) -> NDArray[np.bool_]:
+    """Try a key on some signatures of a table, of which the order is kept."""
+    rdata, datas, fields = _job(signatures, job)
+    return np.array(verify_many(rdata, list(zip(datas, fields, strict=True))), np.bool_)
 
 
 def _choices(

@@ -10,6 +10,9 @@ from pathlib import Path
 from benchkit.measure import Usage, run
 
 OURS = "dns-forensics"
+OURS_LESS = "transactions only"
+LESS = "--transactions-only"
+"""Our program with the one table that holds what PacketQ prints: no evidence is gathered."""
 PACKETQ = "PacketQ"
 TSHARK = "tshark"
 
@@ -76,14 +79,14 @@ def default_ours() -> str:
     return f"{shlex.quote(str(program))} ingest {{capture}} --dataset {{dataset}}"
 
 
-def ours(template: str) -> Contender:
+def ours(template: str, name: str = OURS) -> Contender:
     """Measure a command with {capture} and {dataset} in it."""
 
     def command(capture: Path, dataset: Path) -> list[str]:
         words = shlex.split(template)
         return [word.format(capture=capture, dataset=dataset) for word in words]
 
-    return Contender(OURS, command)
+    return Contender(name, command)
 
 
 def packetq(binary: Path, columns: str = PACKETQ_COLUMNS) -> Contender:

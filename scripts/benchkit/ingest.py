@@ -137,6 +137,8 @@ def list_entries(options: Options, path: Path, description: captures.Description
     entries = []
     if options.ours:
         entries.append(Entry(contenders.ours(options.ours), path, description.packets))
+        less = contenders.ours(f"{options.ours} {contenders.LESS}", contenders.OURS_LESS)
+        entries.append(Entry(less, path, description.packets))
     if options.packetq:
         for columns in (contenders.PACKETQ_COLUMNS, contenders.PACKETQ_LEAST):
             contender = contenders.packetq(options.packetq, columns)
@@ -201,6 +203,11 @@ def print_table(results: Sequence[Result], packets: int) -> None:
             f"{ratio:>8}"
         )
     print("Medians of whole processes; ratio: packets/s of the first line over this one's.")
+    less = [result for result in results if result.program == contenders.OURS_LESS]
+    for result in results if less else ():
+        if result.program not in (contenders.OURS, contenders.OURS_LESS):
+            ratio = less[0].rate / result.rate
+            print(f"{contenders.OURS_LESS} against {result.program}: {ratio:,.1f}x")
     for result in results:
         if result.packets != packets:
             scaled = result.net * packets / result.packets

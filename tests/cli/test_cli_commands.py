@@ -189,6 +189,29 @@ def test_a_table_says_what_is_wrong(dataset, tmp_path) -> None:
     assert command("keys", "missing.pcap").returncode == 3
 
 
+def test_a_dataset_of_transactions_alone(dataset, tmp_path) -> None:
+    """Its transactions are those of a whole one; where evidence is needed, it says what to do."""
+    less = tmp_path / "less"
+    assert command("ingest", CAPTURE, "--transactions-only", "-d", less).returncode == 0
+    rows = [command("transactions", one, "-f", "csv").stdout for one in (dataset, less, CAPTURE)]
+    assert len(rows[0].splitlines()) > 100
+    assert rows[1] == rows[0]
+    assert rows[2] == rows[0]
+    for words in (
+        ("report", less, "--out", tmp_path / "report"),
+        ("keys", less),
+        ("signatures", less),
+        ("explain", less, "de.", "--at", "2026-05-05"),
+    ):
+        result = command(*words)
+        assert result.returncode == 2, result.stderr
+        assert "without --transactions-only" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    result = command("ingest", CAPTURE, "--transactions-only", "--workers", 1, "-d", tmp_path / "x")
+    assert result.returncode == 2
+    assert "--transactions-only" in result.stderr
+
+
 def test_a_closed_pipe_is_no_error(dataset) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "forensics.cli", "transactions", str(dataset), "-f", "jsonl"],

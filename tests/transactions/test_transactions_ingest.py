@@ -163,3 +163,18 @@ def test_a_writer_that_is_left_by_an_exception_names_no_file(tmp_path):
     writer.write(dict(TABLES)["places"].empty_table())
     writer.__exit__(RuntimeError, RuntimeError(), None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_transactions_alone_are_the_transactions_of_all(tmp_path, stream):
+    """The same rows, captures, losses and places; what responses prove is not there at all."""
+    path = write_pcap(tmp_path / "a.pcap", stream)
+    whole = ingest([path], tmp_path / "whole")
+    less = ingest([path], tmp_path / "less", transactions_only=True)
+    expected = digests(tmp_path / "whole")
+    evidence = {f"{name}.parquet" for name in ("sightings", "unsigned", "signatures", "keys")}
+    assert evidence <= expected.keys()
+    for name in evidence:
+        del expected[name]
+    assert digests(tmp_path / "less") == expected
+    assert less.transactions == whole.transactions
+    assert less.messages == whole.messages == len(stream)
