@@ -36,6 +36,11 @@ _SHARE: Final = 0.1
 """Two addresses are one resolver if that share of what one asked was open at the other; and the
 other way round where there is enough to tell. A resolver that is slow has questions open while
 another asks the same, but not both have."""
+_TELLING: Final = 10
+"""Fewer coincidences deny nothing: a resolver that asks nearly all by IPv6 has a handful by IPv4,
+and by chance the clients of its IPv6 address asked for none of these."""
+_MOSTLY: Final = 0.3
+"""Where the other way round tells nothing, the share must be as large as this, of that many."""
 _UNSPECIFIED: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - what dnstap writes for none
 
 _Node = tuple[str, str]
@@ -167,13 +172,15 @@ class _Sides:
             if one == other:
                 continue
             ways = [
-                sum(sure[a][s] for _, a in one_way if a in sure for _, s in toward)
-                / sum(sure[a].total() for _, a in one_way if a in sure)
+                (
+                    sum(sure[a][s] for _, a in one_way if a in sure for _, s in toward),
+                    sum(sure[a].total() for _, a in one_way if a in sure),
+                )
                 for one_way, toward in ((one, other), (other, one))
                 if any(a in sure for _, a in one_way)
                 and any(s in self.answering for _, s in toward)
             ]
-            if ways and min(ways) >= _SHARE:
+            if _is_one(ways):
                 joined.join(("address", asker), ("address", server))
 
     def _votes(self) -> dict[str, Counter[str]]:
@@ -189,6 +196,14 @@ class _Sides:
             if len(servers) == 1:
                 votes[asker][servers.pop()] += 1
         return votes
+
+
+def _is_one(ways: list[tuple[int, int]]) -> bool:
+    """Whether coincidences join two sets of addresses: those that do, of all, each way."""
+    if all(count >= _SHARE * all_ for count, all_ in ways):
+        return bool(ways)
+    telling = [(count, all_) for count, all_ in ways if all_ >= _TELLING]
+    return len(telling) == 1 and telling[0][0] >= max(_TELLING, _MOSTLY * telling[0][1])
 
 
 class _Joined:
