@@ -222,7 +222,7 @@ class Asker:
             UsageError: nothing of the name was captured; with captured names that are near.
         """
         from forensics.explanation.inquiry import Inquiry
-        from forensics.explanation.json import rfc3339, to_json
+        from forensics.explanation.json import partial, rfc3339, to_json
         from forensics.explanation.nearmiss import warnings
         from forensics.explanation.signing import Checker
         from forensics.explanation.walk import Walk
@@ -244,6 +244,7 @@ class Asker:
             resolvers=self._resolvers,
             captures=self._captures,
         )
+        told["partial"] = partial(conclusion.judged.links, walk.captured.partial, self._captures)
         told["warnings"] = warnings(conclusion.judged.links, at, walk.captured.all_of, rfc3339)
         return told
 

@@ -494,7 +494,10 @@ LOSSES: Final = {
     "link-encrypted": LossKind("packet", "that is encrypted on its link", False),
     "read-failed": LossKind("file", "that the system failed to read on"),
     "exporter-omitted": LossKind(
-        "message", "of which the exporter kept only a part (nothing follows from the rest)", False
+        "message",
+        "of which the exporter kept only a part: signatures there are not checkable, none is"
+        " missing",
+        False,
     ),
     "item-incomplete": LossKind(
         "item", "without what a message needs, because the exporter left it out", False

@@ -68,6 +68,8 @@ def classify(response: Response, name: str, kind: int) -> Answer:
     alias = _alias(response, name, kind, at_name)
     if alias is not None:
         return alias
+    if response.is_partial:
+        return Answer(FAILURE)
     return _without_answer(response, name, kind)
 
 

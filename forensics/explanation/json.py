@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from forensics.explanation.chain import Cited, Link, ServerView
 from forensics.explanation.inquiry import Conclusion
+from forensics.explanation.records import Response
 from forensics.explanation.words import rcode_text, said, type_text
 from forensics.limits import SECOND
 from forensics.vocabulary import REASON_CODE, REASONS, SERVFAIL, STATUSES, Status
@@ -162,6 +164,23 @@ def _server(view: ServerView, captures: dict[int, str]) -> dict[str, Any]:
         "later": view.is_later,
         "superseded": view.is_superseded,
     }
+
+
+def partial(
+    links: Sequence[Link], left: Sequence[Response], captures: dict[int, str]
+) -> list[dict[str, Any]]:
+    """Name responses of which an exporter left records out, where a link is open.
+
+    Signatures there are not checkable, and none of them is missing. The first of each capture, with
+    how many there are.
+    """
+    if all(link.status != Status.INDETERMINATE for link in links):
+        return []
+    found: dict[int, dict[str, Any]] = {}
+    for response in left:
+        row = {"capture": captures.get(response.capture), "frame": response.frame or None}
+        found.setdefault(response.capture, {**row, "responses": 0})["responses"] += 1
+    return list(found.values())
 
 
 def rfc3339(time: int) -> str:

@@ -105,6 +105,8 @@ class Reader:
         # Without the query, an RRset among the unsigned ones tells that DO was there.
         asked_do = bool(rrsets) if row["do"] is None else bool(row["do"])
         has_dnssec = any(r.signatures for r in rrsets) or (asked_do and bool(row["response_edns"]))
+        # Counts are not told of a response of which the exporter of a log kept only a part.
+        is_partial = row["rcode"] is not None and row["answers"] is None
         response = Response(
             transaction=row["transaction"],
             time=time,
@@ -123,7 +125,8 @@ class Reader:
             tc=bool(row["tc"]),
             has_dnssec=has_dnssec,
             is_authority=bool(flags & int(SightingFlag.AUTHORITY)) or _is_authority(row, kind),
-            is_doubtful=self._is_doubtful(row, flags),
+            is_doubtful=is_partial or self._is_doubtful(row, flags),
+            is_partial=is_partial,
             answers=row["answers"] or 0,
             authorities=row["authorities"] or 0,
             serial=serial,
@@ -257,4 +260,5 @@ def _is_authority(row: dict[str, Any], kind: str) -> bool:
     aa, ra = bool(row["aa"]), bool(row["ra"])
     if aa and (not ra or upstream):
         return True
-    return kind.startswith("AUTH") or (not ra and (upstream or not row["answers"]))
+    empty = row["answers"] == 0 or row["rcode"] is None
+    return kind.startswith("AUTH") or (not ra and (upstream or empty))

@@ -149,6 +149,7 @@ class Response:
         serial: SOA serial in the response, 0: none.
         held_until: ns, when its TTL runs out in the cache of the resolver asked about; None: it is
             no resolver's view.
+        is_partial: its exporter left records out: nothing in it is missing.
         rrsets: of answer and authority.
     """
 
@@ -173,6 +174,7 @@ class Response:
     authorities: int
     serial: int = 0
     held_until: int | None = None
+    is_partial: bool = False
     rrsets: tuple[RRset, ...] = field(default=(), compare=False)
 
     def sets(self, section: Section, kind: int | None = None) -> list[RRset]:

@@ -30,6 +30,11 @@ class Captured:
 
     by_class: dict[Class, list[Response]] = field(default_factory=dict)
 
+    @property
+    def partial(self) -> list[Response]:
+        """The responses of which an exporter left records out, in order of time."""
+        return _in_order([r for found in self.by_class.values() for r in found if r.is_partial])
+
     def asked(self, name: str, kind: int) -> list[Response]:
         """Return the responses to a question, and the queries that stayed without one."""
         return self.by_class.get(("asked", name, kind), [])

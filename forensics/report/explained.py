@@ -54,6 +54,13 @@ def render_explained(told: _Row, *, colour: bool = False) -> str:
             )
         if len(link["servers"]) > 1 and _differ(link["servers"]):
             lines += _servers(link["servers"], _INDENT)
+    for one in told.get("partial", ()):
+        many = "a response" if one["responses"] == 1 else f"{one['responses']} responses"
+        sentence = (
+            f"{one['capture']} holds {many} (the first in frame {one['frame']}) of which its"
+            " exporter left records out: signatures there are not checkable, and none is missing."
+        )
+        lines += ["", *_wrapped(sentence, "")]
     for one in told.get("damaged", ()):
         sentence = (
             f"Frame {one['frame']} of {one['capture']} has a wrong UDP checksum: it was damaged, no"

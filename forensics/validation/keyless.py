@@ -302,7 +302,8 @@ def _gather(
         upstream = row["vantage"] == "upstream" or role == "server"
         upstream = upstream or (not row["rd"] and role != "resolver")
         place = numbers.get((row["server"], row["nsid"] if shown else None), -1)
-        empty = shown and row["rcode"] == 0 and not row["answers"] and not row["tc"]
+        # Without a count the exporter of a log has left records out: that is no empty answer.
+        empty = shown and row["rcode"] == 0 and row["answers"] == 0 and not row["tc"]
         capture = row["response_capture"] if shown else row["capture"]
         frame = row["response_frame"] if shown else row["query_frame"]
         if empty and row["aa"] and (upstream or not row["ra"]):

@@ -1,6 +1,7 @@
-"""The evidence stage's hand-made blocks serve here too."""
+"""The evidence stage's hand-made blocks serve here too, and a signer for all folders."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "evidence"))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "evidence"), str(HERE)]

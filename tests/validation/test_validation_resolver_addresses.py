@@ -1,4 +1,4 @@
-"""Addresses that are one resolver, and those that are not: by who asks what clients had just asked."""
+"""Addresses that are one resolver, or not: by who asks what clients had just asked."""
 
 from __future__ import annotations
 
