@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from forensics import limits
+from forensics.unharmed import unharmed
 
 _BRACKETS: Final = ("last_good", "first_bad", "last_bad", "first_good")
 _TYPES: Final = {43: "DS", 48: "DNSKEY"}
@@ -24,7 +25,8 @@ def frames_of(incident: dict[str, Any], tables: Path) -> Frames:
 
     The answers around each bracket at each server, the failing client, the key sets and delegation
     signers of the zone and of those above it nearest to the onset, the first and last answer under
-    each version of the zone around it, and the query of each answer.
+    each version of the zone around it, what stayed good where the fault is partial, and the query
+    of each answer.
     """
     found: Frames = {}
     zone = str(incident["zone"])
@@ -41,7 +43,7 @@ def frames_of(incident: dict[str, Any], tables: Path) -> Frames:
         capture, frame, what = row
         if capture in paths:
             _add(found, paths[capture], frame, what)
-    for gather in (_serials, _denied, _asked_in_vain):
+    for gather in (_serials, _denied, _asked_in_vain, unharmed):
         for capture, frame, what in gather(incident, tables):
             if capture in paths:
                 _add(found, paths[capture], frame, what)

@@ -33,6 +33,7 @@ TOP = {
     "privatenames",
     "assembly",
     "exhibits",
+    "unharmed",
     "hearing",
     "judging",
     "instants",

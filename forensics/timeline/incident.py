@@ -13,7 +13,7 @@ from forensics.timeline.evidence import Catalog, Evidence, Places
 from forensics.timeline.impact import Impact, Window
 from forensics.timeline.judged import AUTHORITY, RESOLVER
 from forensics.timeline.moments import FAR, Moment, rfc3339, text_or_none
-from forensics.timeline.onset import Brackets, Stratum, combine
+from forensics.timeline.onset import Brackets, Stratum, combine, earliest_of
 from forensics.timeline.strata import LINKS, Case
 from forensics.timeline.wording import sentence
 
@@ -175,7 +175,7 @@ def complete(
     """
     case, brackets = begun.case, begun.brackets
     reason = vocabulary.REASONS[begun.reason]
-    earliest = min(begun.strata, key=lambda stratum: stratum.first_bad)
+    earliest = earliest_of(begun.strata)
     found = severity.standing(case, begun.strata, begun.side)
     scattered = severity.is_scattered(case, begun.strata, reason.code)
     keys = cause.dnskeys_then(begun.runs, brackets)
@@ -219,7 +219,7 @@ def complete(
             "repeats": impact.repeats,
             **impact.rates.told(*_span(begun)),
         },
-        "mitigations": mitigations.told(begun.case, begun.brackets, impact, places),
+        "mitigations": mitigations.told(begun.case, begun.brackets, impact, places, paths),
         "history": cause.history(begun.happenings, paths),
         "evidence": _evidence(begun, earliest, impact, places, paths),
         "strata": _strata(begun, places, paths),

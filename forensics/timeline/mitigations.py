@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.timeline import mitigation
@@ -21,8 +22,13 @@ Row = tuple[Moment, str, str | None, str, Moment | None]
 """When, kind, resolver, basis, until."""
 
 
-def told(case: Case, brackets: Brackets, impact: Impact, places: Places) -> list[dict[str, Any]]:
-    """Tell who did what against it: what resolvers say or show, and the repair as it shows."""
+def told(
+    case: Case, brackets: Brackets, impact: Impact, places: Places, paths: Mapping[int, str]
+) -> list[dict[str, Any]]:
+    """Tell who did what against it: what resolvers say or show, and the repair as it shows.
+
+    Each with the frame that shows it first, in the capture that `paths` names by its number.
+    """
     found: list[Row] = _by_word(impact)
     spoken = {(kind, address) for _, kind, address, *_ in found}
     last_bad = brackets.last_bad.time
@@ -45,9 +51,16 @@ def told(case: Case, brackets: Brackets, impact: Impact, places: Places) -> list
             "at": rfc3339(moment.time),
             "basis": basis,
             **({} if until is None else {"until": rfc3339(until.time)}),
+            **shown(moment, paths),
         }
         for moment, kind, resolver, basis, until in found
     ]
+
+
+def shown(moment: Moment, paths: Mapping[int, str]) -> dict[str, Any]:
+    """Name capture and frame of a moment; nothing where no frame of a capture shows it."""
+    path = paths.get(moment.capture)
+    return {} if path is None or moment.frame <= 0 else {"capture": path, "frame": moment.frame}
 
 
 def _by_word(impact: Impact) -> list[Row]:

@@ -19,7 +19,7 @@ the last bad.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -357,14 +357,38 @@ class Brackets:
     first_good: Moment | None
 
 
+def earliest_of(found: Sequence[Stratum]) -> Stratum:
+    """Give the stratum that was bad first.
+
+    Where one answer shows two of them bad, the one whose last good is later, and stands then for
+    both: numbers of signatures, which depend on what else a capture holds, must not decide.
+    """
+    return min(
+        found,
+        key=lambda stratum: (
+            stratum.first_bad[:3],
+            0 if stratum.last_good is None else -stratum.last_good.time,
+            stratum.record_class,
+        ),
+    )
+
+
 def combine(found: list[Stratum]) -> Brackets:
     """Combine strata (at least one) to the brackets of what they belong to.
 
     The onset is that of the stratum that was bad first, held against comparable ones: at the same
     place before others. It has recovered when each stratum was seen good again.
     """
-    earliest = min(found, key=lambda stratum: stratum.first_bad)
-    latest = max(found, key=lambda stratum: stratum.last_bad)
+    earliest = earliest_of(found)
+    # As in `earliest_of`: of those that one answer shows bad last, the one seen good again first.
+    latest = min(
+        found,
+        key=lambda stratum: (
+            tuple(-number for number in stratum.last_bad[:3]),
+            FAR if stratum.first_good is None else stratum.first_good.time,
+            stratum.record_class,
+        ),
+    )
     begin = earliest.last_good
     if begin is None:
         goods = [

@@ -32,7 +32,7 @@ from forensics.timeline.incident import Draft, complete, draft, window
 from forensics.timeline.judged import AUTHORITY, RESOLVER, judge_of
 from forensics.timeline.keysets import Run, lifetimes, read_runs
 from forensics.timeline.moments import rfc3339
-from forensics.timeline.onset import bracket
+from forensics.timeline.onset import bracket, earliest_of
 from forensics.timeline.overtime import OverTime, over_time
 from forensics.timeline.severity import shared_operators
 from forensics.timeline.strata import count, open_cases
@@ -113,7 +113,7 @@ def tell(evidence: Evidence) -> Story:
         for begun, hurt in zip(drafts, traffic.impacts, strict=True)
     ]
     for begun, row in zip(drafts, incidents, strict=True):
-        earliest = min(begun.strata, key=lambda stratum: stratum.first_bad)
+        earliest = earliest_of(begun.strata)
         row["chain"] = chain.links(
             begun.zone,
             row["reason"],

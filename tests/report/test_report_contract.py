@@ -96,6 +96,7 @@ FIRST = ("incidents", 0)
         _break(*FIRST, "resolvers", 0, "ede", to={"6": -1}),
         _break(*FIRST, "patterns", 0, "kind", to="gremlins"),
         _break(*FIRST, "mitigations", 0, "basis", to="rumour"),
+        _break(*FIRST, "mitigations", 0, "frame", to=0),
         _break(*FIRST, "history", 0, "event", to="key-added"),
         _break(*FIRST, "evidence", 0, "frame", to=0),
         _break(*FIRST, "evidence", 0, "shows", to=""),
