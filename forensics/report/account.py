@@ -201,7 +201,9 @@ def where(incident: Row) -> Fact:
     elif incident.get("resolvers"):
         grounds.append("Seen in answers of resolvers; no authority showed bad data")
         resolvers = rows(incident["resolvers"])
-        shown = [row for row in resolvers if _count(row, "bad")] or resolvers
+        hurt = [row for row in resolvers if _count(row, "bad")]
+        hurt = hurt or [row for row in resolvers if _count(row, "servfail")]
+        shown = hurt or resolvers
         grounds += [words.place(resolver) for resolver in shown[:SERVERS_NAMED]]
     if kinds:
         grounds.append(f"Record types: {kinds}")
@@ -211,9 +213,8 @@ def where(incident: Row) -> Fact:
 def why(incident: Row) -> Fact:
     """Answer why: the reason, what it means, and how validators name it."""
     reason = incident.get("reason")
-    zone = str(incident.get("zone", "?"))
     named = [text for text in (words.ede(incident.get("ede")), words.source(reason)) if text]
-    grounds = [words.explanation(reason, zone)]
+    grounds = [words.explained(incident)]
     if named:
         grounds.append(" · ".join(named))
     return Fact("Why", words.phrase(reason or "unknown"), tuple(grounds))

@@ -1,75 +1,170 @@
-"""One incident as a chapter of report.md."""
+"""One incident as a chapter of report.md, in the order in which post-mortems are written.
+
+Timeline, cause, impact, mitigation, detection, what could not be seen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from forensics.report import times, words
+from forensics.report import grounds, times, words
 from forensics.report.account import Report, Row, bracket, duration, part, rows
 from forensics.report.citations import Citations
 from forensics.report.escape import code, markdown
+from forensics.report.heldtable import held_table
 from forensics.report.tables import display_filter, table, titled
+from forensics.report.unseen import unseen
 
 
-def chapter(incident: Row, report: Report) -> list[str]:
-    """Write one incident: brackets, evidence, servers, signers, resolvers, acts."""
+def chapter(incident: Row, report: Report, *, brief: bool = False) -> list[str]:
+    """Write one incident; `brief`: what happened and why, and where the rest stands."""
     cited = Citations(report, incident)
-    onset, recovery = part(incident, "onset"), part(incident, "recovery")
     zone = str(incident.get("zone", "?"))
-    servers, impact = rows(incident.get("servers")), part(incident, "impact")
-    ends = (onset.get("last_good"), onset.get("first_bad"))
-    outs = (recovery.get("last_bad"), recovery.get("first_good"))
-    began = cited.pair(("last good", ends[0]), ("first bad", ends[1]))
-    over = cited.pair(("last bad", outs[0]), ("first good", outs[1]))
-    facts = [
-        f"Onset (UTC): {markdown(bracket(*ends, 'good', 'bad'))}{began}",
-        f"Recovery (UTC): {markdown(bracket(*outs, 'bad', 'good'))}{over}",
-        f"Lasted {markdown(duration(incident))}",
-        "Impact: "
-        + ", ".join(
-            f"{words.number(value)} {markdown(words.phrase(name))}"
-            for name, value in impact.items()
-            if not isinstance(value, dict)
-        ),
-        f"Record types: {markdown(', '.join(map(str, incident.get('types') or ['?'])))}",
-        *(f"Pattern: {_pattern(row)}" for row in rows(incident.get("patterns"))),
-        *(
-            f"Phase: {markdown(words.phrase(row.get('reason', '?')))}, "
-            f"{cited.stamp(row.get('from'))} to {cited.stamp(row.get('to'))} UTC"
-            for row in _phases(incident)
-        ),
-        *(markdown(str(note)) for note in incident.get("notes") or []),
-    ]
     head = f"{zone}: {words.phrase(incident.get('reason', '?'))}"
     severity = words.SEVERITY_WORDS.get(str(incident.get("severity")), "Incident")
     confidence = f"{incident.get('confidence', 'weak')} evidence"
-    return [
+    first = _shown_by(incident, "first-bad")
+    opening = [
         f"## {markdown(head)}",
         f"*{markdown(', '.join((severity, confidence, _view(incident))))}*",
         markdown(str(incident.get("sentence") or "")),
-        markdown(words.explanation(incident.get("reason"), zone)),
-        "\n".join(f"- {fact}" for fact in facts),
-        *titled("Evidence", _evidence(incident)),
-        *titled("Servers", _servers(servers, cited)),
-        *titled("Who signed", _signers(incident)),
-        *titled("Who would refuse it, and when", _validity(incident)),
-        *titled("Resolvers", _resolvers(incident)),
-        *titled("What was done", _acts(incident, cited)),
-        *titled("What resolvers logged", _testimony(incident)),
-        *titled("The chain of trust then", _chain(incident)),
+    ]
+    if brief:
+        ends = [_ends(incident, cited), _cause(incident, cited), _impact(incident)]
+        rest = "Its tables stand in report.html and report.json."
+        return [*opening, "\n".join(filter(None, ends)), _cut_out(incident), rest]
+    return [
+        *opening,
+        "### Timeline (UTC)",
+        _ends(incident, cited),
+        _timeline(incident),
+        _cut_out(incident),
+        "### Cause",
+        markdown(words.explained(incident)),
+        _cause(incident, cited),
+        *_labelled(f"Who signed{first}:", grounds.signers(incident)),
+        *_labelled(f"Keys then{_shown_by(incident, 'key-set')}:", grounds.keys(incident)),
+        *_labelled(f"Who would refuse it, and when{first}:", grounds.validity(incident)),
+        *_labelled("The chain of trust at the first bad answer:", grounds.chain(incident)),
+        "### Impact",
+        _impact(incident),
+        *_labelled("Servers:", grounds.servers(incident, cited)),
+        *_labelled("Resolvers, by what they told their clients:", grounds.resolvers(incident)),
+        *_labelled("What each resolver held, and until when:", held_table(report, zone)),
+        "### Mitigation",
+        _mitigation(incident, cited) or "None was seen in these captures.",
+        *_bullets(markdown(str(note)) for note in incident.get("notes") or []),
+        "### Detection",
+        _detection(incident, cited),
         *_quote(incident),
+        *titled("What resolvers logged", grounds.testimony(incident)),
+        "### What we could not see",
+        *_bullets(markdown(text) for text in unseen(incident)),
     ]
 
 
-def _phases(incident: Row) -> Sequence[Row]:
-    """Give the phases, if the reason ever changed."""
-    phases = rows(incident.get("phases"))
-    return phases if len(phases) > 1 else ()
+def _bullets(lines: Iterator[str] | Sequence[str]) -> list[str]:
+    """List finished lines; nothing where there are none."""
+    found = "\n".join(f"- {line}" for line in lines)
+    return [found] if found else []
+
+
+def _shown_by(incident: Row, what: str) -> str:
+    """Give ` (first bad: frame 7)` of the evidence that shows it."""
+    found = next((row for row in rows(incident.get("evidence")) if row.get("shows") == what), {})
+    frame = found.get("frame")
+    return f" ({markdown(words.phrase(what))}: frame {frame})" if isinstance(frame, int) else ""
+
+
+def _labelled(label: str, block: str) -> list[str]:
+    """Put a line over a table, if there is one."""
+    return [label, block] if block else []
 
 
 def _view(incident: Row) -> str:
     """Name the view that the incident was judged by."""
     return f"{incident.get('view', 'published')} view"
+
+
+def _ends(incident: Row, cited: Citations) -> str:
+    """Give onset, recovery and length, each end with its frame."""
+    onset, recovery = part(incident, "onset"), part(incident, "recovery")
+    ends = (onset.get("last_good"), onset.get("first_bad"))
+    outs = (recovery.get("last_bad"), recovery.get("first_good"))
+    began = cited.pair(("last good", ends[0]), ("first bad", ends[1]))
+    over = cited.pair(("last bad", outs[0]), ("first good", outs[1]))
+    return "\n".join(
+        [
+            f"- Onset: {markdown(bracket(*ends, 'good', 'bad'))}{began}",
+            f"- Recovery: {markdown(bracket(*outs, 'bad', 'good'))}{over}",
+            f"- Lasted {markdown(duration(incident))}",
+        ]
+    )
+
+
+def _timeline(incident: Row) -> str:
+    """List what was seen and what was done, each with the frame that shows it."""
+    found = [
+        (row.get("time"), "observed", markdown(words.phrase(row.get("shows", "?"))), row)
+        for row in rows(incident.get("evidence"))
+    ]
+    found += [(row.get("at"), *_act(row), row) for row in rows(incident.get("history"))]
+    found += [(row.get("at"), *_measure(row), row) for row in rows(incident.get("mitigations"))]
+    dated = sorted(
+        ((times.parse(at), at, who, what, row) for at, who, what, row in found),
+        key=lambda line: (line[0] is None, line[0] or 0),
+    )
+    return table(
+        ("Time (UTC)", "By", "What", "Display filter", "Capture"),
+        (
+            (
+                times.stamp(at),
+                who,
+                what,
+                display_filter(row),
+                code(str(row.get("capture") or "")) if row.get("frame") else "",
+            )
+            for _, at, who, what, row in dated
+        ),
+    )
+
+
+def _act(row: Row) -> tuple[str, str]:
+    """Tell of an act of the operator."""
+    return "operator", markdown(f"{words.phrase(row.get('event', '?'))}: {row.get('detail') or ''}")
+
+
+def _measure(row: Row) -> tuple[str, str]:
+    """Tell who mitigated, and how; by what that is known."""
+    who = code(str(row["resolver"])) if row.get("resolver") else "operator"
+    named = words.MITIGATIONS.get(str(row.get("kind"))) or words.phrase(row.get("kind"))
+    return who, markdown(f"{named} ({row.get('basis', '?')})")
+
+
+def _cut_out(incident: Row) -> str:
+    """Name the file that holds the packets."""
+    file = incident.get("evidence_file")
+    return f"The packets that prove it, each with a comment: {code(str(file))}." if file else ""
+
+
+def _cause(incident: Row, cited: Citations) -> str:
+    """Give the act that caused it, the reasons through time, and the pattern of places."""
+    cause = part(incident, "cause")
+    lines = []
+    if cause.get("after") or cause.get("before"):
+        edges = [
+            f"{name} {cited.stamp(cause[name])}" for name in ("after", "before") if cause.get(name)
+        ]
+        detail = str(cause.get("detail") or "")
+        lines.append(f"Act (UTC): {', '.join(edges)}" + (f": {markdown(detail)}" if detail else ""))
+    phases = rows(incident.get("phases"))
+    lines += [
+        f"Phase: {markdown(words.phrase(row.get('reason', '?')))}, "
+        f"{cited.stamp(row.get('from'))} to {cited.stamp(row.get('to'))} UTC"
+        for row in (phases if len(phases) > 1 else ())
+    ]
+    lines += [f"Pattern: {_pattern(row)}" for row in rows(incident.get("patterns"))]
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _pattern(row: Row) -> str:
@@ -81,180 +176,60 @@ def _pattern(row: Row) -> str:
     return markdown(f"{text} ({figures})" if figures else text)
 
 
-def _evidence(incident: Row) -> str:
-    """List the frames that prove it, and name the file that holds their packets."""
-    file = incident.get("evidence_file")
-    cut_out = f"\n\nTheir packets, each with a comment, are in {code(str(file))}." if file else ""
-    listed = table(
-        ("Shows", "Time (UTC)", "Display filter", "Capture"),
-        (
-            (
-                markdown(words.phrase(row.get("shows", "?"))),
-                times.stamp(row.get("time")),
-                display_filter(row),
-                code(str(row.get("capture", "?"))),
-            )
-            for row in rows(incident.get("evidence"))
-        ),
-    )
-    return listed and listed + cut_out
-
-
-def _servers(servers: Sequence[Row], cited: Citations) -> str:
-    """List good and bad sightings and both brackets by server."""
-    return table(
-        (
-            "Server", "NSID", "Good:", "Bad:",
-            "Last good (UTC)", "First bad (UTC)", "Last bad (UTC)", "Good again (UTC)",
-        ),
-        (
-            (
-                code(str(row.get("address", "?"))),
-                code(str(row.get("nsid") or "")),
-                words.number(row.get("good")),
-                words.number(row.get("bad")),
-                cited.stamp(part(row, "onset").get("last_good")),
-                cited.stamp(part(row, "onset").get("first_bad") or row.get("first_bad")),
-                cited.stamp(part(row, "recovery").get("last_bad")),
-                cited.stamp(part(row, "recovery").get("first_good")),
-            )
-            for row in servers
-        ),
-    )  # fmt: skip
-
-
-def _signers(incident: Row) -> str:
-    """List the keys that made the signatures."""
-    return table(
-        ("Key", "Published", "Signatures:"),
-        (
-            (
-                markdown(_key(row)),
-                "yes" if row.get("published") else _unpublished(row),
-                words.number(row.get("signatures")),
-            )
-            for row in rows(incident.get("signers"))
-        ),
-    )
-
-
-def _unpublished(row: Row) -> str:
-    """Say what is known of a signer that was never published."""
-    if row.get("recoverable") is False:
-        return "**never**; EdDSA signatures do not reveal their key"
-    return "**never**, recovered from its signatures" if row.get("recovered") else "**never**"
-
-
-def _key(row: Row) -> str:
-    """Name a key by tag and algorithm."""
-    return f"{row.get('tag', '?')} ({words.algorithm(row.get('algorithm', '?'))})"
-
-
-def _validity(incident: Row) -> str:
-    """List by policy when a signature is refused that was bad by its time."""
-    told = part(incident, "validity")
-    listed = table(
-        ("Validator (default settings)", "Would refuse from (UTC)", "Would refuse until (UTC)"),
-        (
-            (
-                markdown(str(row.get("policy", "?"))),
-                times.stamp(row.get("would_refuse_from")),
-                times.stamp(row.get("would_refuse_until")),
-            )
-            for row in rows(told.get("policies"))
-        ),
-    )
-    return listed and f"{markdown(str(told.get('sentence') or ''))}\n\n{listed}"
-
-
-def _resolvers(incident: Row) -> str:
-    """List what resolvers told their clients."""
-    return table(
-        ("Resolver", "SERVFAIL:", "Answered:", "Said"),
-        (
-            (
-                code(words.place(row)),
-                words.number(row.get("servfail")),
-                words.number(row.get("answered")),
-                markdown(
-                    ", ".join(
-                        f"{words.ede(said) or said}: {words.number(count)}"
-                        for said, count in part(row, "ede").items()
-                    )
-                ),
-            )
-            for row in rows(incident.get("resolvers"))
-        ),
-    )
-
-
-def _acts(incident: Row, cited: Citations) -> str:
-    """List what the operator and the resolvers did."""
-    lines = [
-        (
-            cited.stamp(row.get("at")),
-            "operator",
-            markdown(f"{words.phrase(row.get('event', '?'))}: {row.get('detail') or ''}"),
-        )
-        for row in rows(incident.get("history"))
+def _impact(incident: Row) -> str:
+    """Count whom it hurt."""
+    impact = part(incident, "impact")
+    counted = [
+        f"{words.number(value)} {markdown(words.phrase(name))}"
+        for name, value in impact.items()
+        if not isinstance(value, dict)
     ]
-    lines += [
-        (
-            cited.stamp(row.get("at")),
-            code(str(row["resolver"])) if row.get("resolver") else "operator",
-            markdown(
-                f"{words.MITIGATIONS.get(str(row.get('kind'))) or words.phrase(row.get('kind'))} "
-                f"({row.get('basis', '?')})"
-            ),
+    domains = part(impact, "domains")
+    if domains:
+        signed, unsigned = (words.number(domains.get(kind)) for kind in ("signed", "unsigned"))
+        counted.append(f"registrable domains: {signed} signed, {unsigned} unsigned")
+    kinds = ", ".join(map(str, incident.get("types") or ["?"]))
+    quoted = part(incident, "quote").get("frame")
+    example = f" (one of them: frame {quoted})" if isinstance(quoted, int) else ""
+    return f"- Impact: {', '.join(counted)}{example}\n- Record types: {markdown(kinds)}"
+
+
+def _mitigation(incident: Row, cited: Citations) -> str:
+    """List what the operator and the resolvers did against it."""
+    return table(
+        ("Time (UTC)", "By", "Measure"),
+        ((cited.stamp(row.get("at")), *_measure(row)) for row in rows(incident.get("mitigations"))),
+    )
+
+
+def _detection(incident: Row, cited: Citations) -> str:
+    """Say when it could have been seen, when clients were hurt, and what resolvers called it."""
+    bad = part(incident, "onset").get("first_bad")
+    failures = [row for row in rows(incident.get("evidence")) if row.get("shows") == _HURT]
+    lines = [f"A monitor that validates could have seen it from {cited.stamp(bad)} UTC on."]
+    began = times.parse(bad)
+    for row in failures[:1]:
+        told = times.parse(row.get("time"))
+        late = f", {times.length(told - began)} later" if told and began and told > began else ""
+        lines.append(
+            f"The first lookup of a client failed at {cited.stamp(row.get('time'))} UTC{late}."
         )
-        for row in rows(incident.get("mitigations"))
-    ]
-    return table(("Time (UTC)", "By", "Act"), lines)
+    if not failures:
+        lines.append("No failed lookup of a client is in these captures.")
+    said: dict[str, int] = {}
+    for resolver in rows(incident.get("resolvers")):
+        for claim, count in part(resolver, "ede").items():
+            name = words.ede(claim) or str(claim)
+            said[name] = said.get(name, 0) + (count if isinstance(count, int) else 0)
+    if said:
+        told_of = ", ".join(f"{name}: {words.number(count)}" for name, count in said.items())
+        lines.append(f"Resolvers named it themselves (their claims): {markdown(told_of)}.")
+    elif rows(incident.get("resolvers")):
+        lines.append("No resolver sent an extended DNS error about it.")
+    return "\n".join(f"- {line}" for line in lines)
 
 
-def _testimony(incident: Row) -> str:
-    """List the validation failures in the logs that were given, with their own words."""
-    return table(
-        ("Log", "Written by", "Failures:", "First (UTC)", "Last (UTC)", "In its own words"),
-        (
-            (
-                code(str(row.get("log", "?"))),
-                markdown(str(row.get("format", "?"))),
-                words.number(row.get("failures")),
-                times.stamp(row.get("first")),
-                times.stamp(row.get("last")),
-                "; ".join(
-                    f"{markdown(str(said.get('text', '?')))} ({words.number(said.get('count'))})"
-                    for said in rows(row.get("words"))
-                ),
-            )
-            for row in rows(incident.get("testimony"))
-        ),
-    )
-
-
-def _chain(incident: Row) -> str:
-    """List the links of the chain of trust, the root first."""
-    return table(
-        ("Zone", "Link", "Status", "Key", "Display filter"),
-        (
-            (
-                code(str(row.get("zone", "?"))),
-                markdown(words.phrase(row.get("link", "?"))),
-                markdown(_status(row)),
-                ", ".join(str(key.get("tag", "?")) for key in rows(row.get("keys"))),
-                " ".join(display_filter({"frame": at}) for at in (row.get("frames") or [])[:4]),
-            )
-            for row in rows(incident.get("chain"))
-        ),
-    )
-
-
-def _status(link: Row) -> str:
-    """Write a link's status, with the reason where there is one."""
-    reason = link.get("reason")
-    status = str(link.get("status", "?"))
-    return status if reason in (None, "none") else f"{status}: {words.phrase(reason)}"
+_HURT = "client-failure"
 
 
 def _quote(incident: Row) -> list[str]:
@@ -266,4 +241,4 @@ def _quote(incident: Row) -> list[str]:
     where = " in ".join(
         filter(None, (display_filter(quote), code(str(quote.get("capture") or ""))))
     )
-    return ["### One failing answer", where, "\n".join(f"> {line}<br>" for line in lines if line)]
+    return [f"One failing answer: {where}", "\n".join(f"> {line}<br>" for line in lines if line)]

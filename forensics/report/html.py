@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -16,6 +17,7 @@ from forensics.report.account import Report, Row, account, bracket, duration, pa
 from forensics.report.course import course, marked, reason_of, status_of
 from forensics.report.escape import shown, xml
 from forensics.report.following import Following
+from forensics.report.held import elsewhere, held
 from forensics.report.palette import CHART_CSS, DARK, LIGHT, variables
 
 EVENTS_AS_ROWS: Final = 500
@@ -32,6 +34,7 @@ def render_html(report: Report) -> str:
     style, script = _style(), _text("report.js")
     zone = times.zone_named(part(report, "options").get("timezone"))
     told = account(report)
+    drawing = charts.timeline(report)
     covered = window(report)
     following = Following(report)
 
@@ -51,7 +54,8 @@ def render_html(report: Report) -> str:
             style=Markup(style),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file
             # The drawing escapes every text in it.
-            drawing=Markup(charts.timeline(report)),  # noqa: S704
+            drawing=Markup(drawing),  # noqa: S704
+            is_low=_is_low(drawing),
             covered=times.span(*covered) if covered else "",
             timezone=zone,
             matrix=matrix(report),
@@ -66,6 +70,12 @@ def render_html(report: Report) -> str:
             kinds=sorted({str(row.get("kind", "")) for row in rows(report.get("events"))}),
         )
     )
+
+
+def _is_low(drawing: str) -> bool:
+    """Whether a drawing is low enough to stand on the first printed page below the answers."""
+    size = re.search(r'viewBox="0 0 (\d+) (\d+)"', drawing)
+    return size is not None and int(size[2]) <= int(size[1])
 
 
 def bins(report: Report) -> str:
@@ -259,7 +269,7 @@ WORDING: Final[dict[str, Any]] = {
     "status_of": status_of,
     "reason_of": reason_of,
     "ede": words.ede,
-    "explanation": words.explanation,
+    "explained": words.explained,
     "source": words.source,
     "finding": words.finding,
     "figures": words.figures,
@@ -273,6 +283,8 @@ WORDING: Final[dict[str, Any]] = {
     "TRIAGE": words.TRIAGE,
     "triage_case": words.triage_case,
     "STATUSES": words.STATUSES,
+    "held": held,
+    "held_elsewhere": elsewhere,
     "share": comparison.share,
     "difference": comparison.cell,
     "is_bad": _is_bad,

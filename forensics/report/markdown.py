@@ -3,41 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from forensics.report import comparison, times, words
 from forensics.report.account import Account, Report, Row, account, part, rows, window
 from forensics.report.chapter import chapter
 from forensics.report.charts import FIGURES
 from forensics.report.escape import code, markdown
+from forensics.report.heldtable import elsewhere_table
 from forensics.report.html import matrix
 from forensics.report.tables import display_filter, table, titled
+from forensics.report.unseen import unseen_of_all
 
-EVENTS_LISTED: Final = 100
-"""Events in the Markdown file, which people paste into tickets; the page and the tables have
-all."""
+COMMENT: Final = 65_536
+"""Characters that GitHub takes as a comment."""
+
+
+LISTED: Final = 100
+"""Incidents without a chapter that are listed."""
+
+_ALL: Final = 2**31
+
+
+class Size(NamedTuple):
+    """How much is told: whole chapters, chapters in all, events, the matrix, or bad rows of it."""
+
+    whole: int
+    chapters: int
+    events: int
+    only_bad: bool
+    matrix: bool
+
+
+SIZES: Final = (
+    Size(_ALL, _ALL, 100, only_bad=False, matrix=True),
+    Size(_ALL, _ALL, 100, only_bad=True, matrix=True),
+    Size(3, _ALL, 50, only_bad=True, matrix=True),
+    Size(3, _ALL, 25, only_bad=True, matrix=False),
+    Size(1, 8, 25, only_bad=True, matrix=False),
+)
+"""From the most to the least: the first that fits into a comment is taken, else the last. The page
+and the tables have all."""
+
+_LEFT_OUT: Final = "Server by serial and record type: in report.html."
 
 
 def render_markdown(report: Report, figures: Sequence[str] = ()) -> str:
-    """Render the report as Markdown.
+    """Render the report as Markdown, short enough for a comment if leaving out tables can do it.
 
     Args:
         report: the contents of report.json.
         figures: names of the figures that stand in `figures/` beside the file.
     """
+    text = ""
+    for size in SIZES:
+        text = _rendered(report, figures, size)
+        if len(text) <= COMMENT:
+            break
+    return text
+
+
+def _rendered(report: Report, figures: Sequence[str], size: Size) -> str:
+    """Render with so many chapters whole, and so many events."""
     told = account(report)
     blocks = [
         *_opening(told),
         *_drawings(figures),
         *_bullets("To keep in mind", [words.finding(row) for row in told.findings]),
     ]
-    for incident in told.incidents:
-        blocks += chapter(incident, report)
+    for order, incident in enumerate(told.incidents[: size.chapters]):
+        blocks += chapter(incident, report, brief=order >= size.whole)
+    blocks += _further(told.incidents[size.chapters :])
     blocks += [
         *_baseline(report),
-        *_matrix(report),
+        *(_matrix(report, only_bad=size.only_bad) if size.matrix else [_LEFT_OUT]),
         *_lookups(report),
-        *_events(report),
+        *titled("What resolvers held of other zones", elsewhere_table(report)),
+        *_events(report, size.events),
+        "## What could not be read or judged",
+        "\n".join(f"- {markdown(text)}" for text in unseen_of_all(report)),
         *_inputs(report),
         *_method(report),
     ]
@@ -79,18 +123,45 @@ def _bullets(title: str, items: Sequence[tuple[str, str]]) -> list[str]:
     return [f"## {title}", "\n".join(lines)] if lines else []
 
 
-def _matrix(report: Report) -> list[str]:
-    """Draw server by serial, a table a zone and record type; name those that were all good."""
+def _further(incidents: Sequence[Row]) -> list[str]:
+    """List the incidents for whose chapters no room is left."""
+    lines = [
+        (
+            code(str(row.get("zone", "?"))),
+            markdown(words.SEVERITY_WORDS.get(str(row.get("severity")), "?")),
+            markdown(words.phrase(row.get("reason", "?"))),
+            times.stamp(part(row, "onset").get("first_bad")),
+            times.stamp(part(row, "recovery").get("first_good")),
+            words.number(part(row, "impact").get("servfail")),
+        )
+        for row in incidents[:LISTED]
+    ]
+    heads = ("Zone", "Severity", "Reason", "First bad (UTC)", "Good again (UTC)", "Failed lookups:")
+    more = len(incidents) - len(lines)
+    rest = f"{words.counted(more, 'more incident')} in report.json." if more else ""
+    return ["## Further incidents", table(heads, lines), rest] if lines else []
+
+
+def _matrix(report: Report, *, only_bad: bool) -> list[str]:
+    """Draw server by serial, a table a zone and record type; name those that were all good.
+
+    `only_bad` leaves out what is good at every server or serial.
+    """
     blocks, fine = [], []
     for one in matrix(report):
         if not one["bad"]:
             fine.append(markdown(one["title"]))
             continue
         lines = [
-            [code(line["head"]), *(_cell(cell) for cell in line["cells"])] for line in one["lines"]
+            [code(line["head"]), *(_cell(cell) for cell in line["cells"])]
+            for line in one["lines"]
+            if not only_bad or any(cell and cell[1] for cell in line["cells"])
         ]
         heads = [one["corner"], *(code(head) for head in one["heads"])]
-        blocks += [f"### {markdown(one['title'])} by server and serial", table(heads, lines)]
+        less = len(one["lines"]) - len(lines)
+        more = f"{words.counted(less, 'further row')}, all good, in report.html." if less else ""
+        title = f"### {markdown(one['title'])} by server and serial"
+        blocks += [title, table(heads, lines), more]
     return [*blocks, f"All good: {', '.join(fine)}." if fine else ""]
 
 
@@ -182,11 +253,11 @@ def _lookups(report: Report) -> list[str]:
     ]
 
 
-def _events(report: Report) -> list[str]:
+def _events(report: Report, most: int) -> list[str]:
     """List the first events."""
     events = rows(report.get("events"))
     omitted = report.get("events_omitted")
-    left = len(events) - EVENTS_LISTED + (omitted if isinstance(omitted, int) else 0)
+    left = len(events) - most + (omitted if isinstance(omitted, int) else 0)
     listed = table(
         ("Time (UTC)", "Kind", "Zone", "Place", "What", "Display filter", "Capture"),
         (
@@ -199,7 +270,7 @@ def _events(report: Report) -> list[str]:
                 display_filter(row),
                 code(str(row.get("capture") or "")),
             )
-            for row in events[:EVENTS_LISTED]
+            for row in events[:most]
         ),
     )
     more = f"{words.number(left)} more stand in `timeline.jsonl`." if left > 0 else ""

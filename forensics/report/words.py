@@ -225,11 +225,24 @@ def ede(number: Any) -> str:
     return f"EDE {number} ({_EDE[number]})" if number in _EDE else f"EDE {number}"
 
 
+CACHES: Final = (
+    "What the servers served was right by the keys and DS published at that moment. A cache that "
+    "still held older ones could not check it, and refused it until they ran out."
+)
+
+
 def explanation(reason: Any, zone: str) -> str:
     """Explain a reason; an unknown one is said to be unknown."""
     if reason in EXPLANATIONS:
         return EXPLANATIONS[reason]
     return f"The reason given for {zone} is not in this program's catalogue."
+
+
+def explained(incident: Mapping[str, Any]) -> str:
+    """Explain an incident: its reason, or what only caches with older keys or DS refused."""
+    if incident.get("caches"):
+        return CACHES
+    return explanation(incident.get("reason"), str(incident.get("zone", "?")))
 
 
 def source(reason: Any) -> str:

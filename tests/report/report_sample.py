@@ -423,8 +423,30 @@ def sample(events: int = 300) -> dict[str, Any]:
                     "trust_anchor": None, "server": [], "exit_code": False},
     }  # fmt: skip
     incident["course"] = course()
+    report["resolver_views"] = [_view("de.", "data"), _view("example.org.", "dnskey")]
     _over_time(report)
     return report
+
+
+def _view(zone: str, records: str) -> dict[str, Any]:
+    """What one resolver held of a zone, and what it would have refused by it."""
+    held = {"fetched": at(19, 40), "until": at(20, 40), "capture": "captures/resolver.pcap",
+            "frame": 81_204, "keys": [26_755, 33_834]}
+    runs = [("secure", "none", 19, 40), ("bogus", "signature-invalid", 19, 44)]
+    return {
+        "resolver": "203.0.113.9", "addresses": ["203.0.113.9"], "zone": zone, "records": records,
+        "last_good": at(19, 43), "first_bad": at(19, 44), "last_bad": at(22, 7),
+        "first_good": at(22, 9),
+        "counts": {"secure": 311, "valid": 0, "insecure": 0, "bogus": 188, "indeterminate": 0},
+        "reasons": {"signature-invalid": 188},
+        "runs": [
+            {"status": status, "reason": reason, "from": at(hour, minute), "to": at(22, 7),
+             "count": 188, "capture": "captures/resolver.pcap", "frame": 81_300, "held": held}
+            for status, reason, hour, minute in runs
+        ],
+        "runs_omitted": 0,
+        "sentence": f"By what 203.0.113.9 held, data of {zone} would be refused.",
+    }  # fmt: skip
 
 
 def empty() -> dict[str, Any]:

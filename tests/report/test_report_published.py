@@ -86,7 +86,7 @@ def test_what_is_claimed_of_a_time_carries_its_frame() -> None:
         line = next(
             line for line in text.split("\n") if row["detail"] in line and "operator" in line
         )
-        assert f"(frame {row['frame']})" in line
+        assert f"`frame.number == {row['frame']}`" in line
     for stratum in incident["strata"]:
         for name in ("last_good", "first_bad", "last_bad", "first_good"):
             held = stratum[name]
