@@ -190,8 +190,10 @@ def _impact(incident: Row) -> str:
         counted.append(f"registrable domains: {signed} signed, {unsigned} unsigned")
     kinds = ", ".join(map(str, incident.get("types") or ["?"]))
     quoted = part(incident, "quote").get("frame")
-    example = f" (one of them: frame {quoted})" if isinstance(quoted, int) else ""
-    return f"- Impact: {', '.join(counted)}{example}\n- Record types: {markdown(kinds)}"
+    lines = [f"- Impact: {', '.join(counted)}", f"- Record types: {markdown(kinds)}"]
+    if isinstance(quoted, int):
+        lines.append(f"- One failing answer: frame {quoted}, quoted below")
+    return "\n".join(lines)
 
 
 def _mitigation(incident: Row, cited: Citations) -> str:

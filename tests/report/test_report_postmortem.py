@@ -130,7 +130,7 @@ def test_what_each_resolver_held_stands_in_page_and_file() -> None:
         held = next(run["held"] for run in view["runs"] if run["status"] == "bogus")
         assert f"`{view['resolver']}`" in line
         assert f"frame.number == {held['frame']}" in line
-        assert f"good until {held['until'][:10]} {held['until'][11:19]}" in line
+        assert f"| {held['until'][:10]} {held['until'][11:19]}" in line
         assert f"frame.number == {held['frame']}" in page
     others = render_markdown(samples.sample()).split("### What resolvers held of other zones", 1)[1]
     assert "`example.org.`" in others.split("\n## ", 1)[0]
