@@ -78,6 +78,8 @@ def _incidents(report: Report) -> Iterator[dict[str, Any]]:
                 zone=zone,
                 place=whose,
                 basis=mitigation.get("basis"),
+                capture=mitigation.get("capture"),
+                frame=mitigation.get("frame"),
                 incident=row.get("id"),
             )
 
