@@ -538,14 +538,18 @@ def trusted_then_bare(server: str = "9.9.9.9", *, fails: bool = True, ad: bool =
 
 
 def test_negative_trust_anchor_shows_in_answers_without_ad() -> None:
-    (incident,) = tell(trusted_then_bare().evidence()).incidents
+    scene = trusted_then_bare()
+    (incident,) = tell(scene.evidence()).incidents
     told = [row for row in incident["mitigations"] if row["kind"] != "repair"]
+    first_bare = scene.rows["transactions"][-3]
     assert told == [
         {
             "kind": "negative-trust-anchor",
             "resolver": "9.9.9.9",
             "at": at(150),
             "basis": "inferred",
+            "capture": "a.pcap",
+            "frame": first_bare["response_frame"],
         }
     ]
 
