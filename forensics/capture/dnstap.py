@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forensics import limits
 from forensics.capture.containers import Stream
 from forensics.capture.facts import CaptureFacts, Ledger
-from forensics.capture.frames import ABSURD, FULL, MORE, resynchronise, walk
+from forensics.capture.frames import ABSURD, FULL, MORE, resynchronise, scratch, walk
 from forensics.capture.identities import Identities
 from forensics.capture.losses import SENTENCES, Reason, new_tally
 from forensics.capture.protobuf import Rows
@@ -46,6 +47,7 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
     del reassembly  # dnstap holds nothing but DNS
     identities = Identities()
     repeats = Repeats()
+    room = scratch()
     facts.ledger = ledger = Ledger()
     at = 0
     while True:
@@ -75,8 +77,8 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
             identities.hashes,
             identities.spans,
             identities.octets,
-            repeats.keys,
-            repeats.times,
+            repeats.sets,
+            *room,
             sums,
             tally,
         )
@@ -84,7 +86,7 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
         ledger.add(sums)
         facts.packets += frames
         facts.messages += count
-        facts.carriers += len(np.unique(rows.frame[:count]))
+        facts.carriers += _distinct(rows.frame[:count])
         facts.other += other
         facts.duplicates += repeated
         block = rows.block(octets, count, facts.number, identities.decode())
@@ -103,7 +105,9 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
         elif at == len(octets):
             return
         # A frame that runs beyond the end of the input is damage too if others follow its start.
-        found = resynchronise(octets, at + 1, at + limits.RESYNC_OCTETS, limits.RECORD_OCTETS)
+        found = resynchronise(
+            octets, at + 1, at + limits.RESYNC_OCTETS, limits.RECORD_OCTETS, *room[2:]
+        )
         lost = (found if found >= 0 else len(octets)) - at
         offset = stream.base + at
         if found < 0 and ended == MORE:
@@ -115,3 +119,8 @@ def blocks(stream: Stream, facts: CaptureFacts, reassembly: Reassembly) -> Itera
         if found < 0:
             return
         at = found
+
+
+def _distinct(frames: NDArray[np.int64]) -> int:
+    """How many frames gave these rows, which are in the order of frames."""
+    return int(np.count_nonzero(frames[1:] != frames[:-1])) + (len(frames) > 0)

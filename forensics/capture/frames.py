@@ -12,7 +12,7 @@ from forensics.capture.integers import AHEAD, be32, fetch, int64
 from forensics.capture.losses import Reason
 from forensics.capture.protobuf import fields, lose, put_address
 from forensics.capture.repeats import is_repeat
-from forensics.wire.jit import kernel
+from forensics.wire.jit import lean_kernel
 
 MORE: Final = 0
 """`walk` stopped where the window ends."""
@@ -37,7 +37,7 @@ _MESSAGES, _OTHER, _FRAMING = range(3)
 _CONTENT_NAME: Final = np.frombuffer(b"protobuf:dnstap.Dnstap", np.uint8)
 
 
-@kernel
+@lean_kernel
 def _time_of(value: Any, size: Any, seconds: int, nanoseconds: int) -> int:
     """Time in ns of two fields; 0: absent, or none that fits."""
     if size[seconds] != -2 or value[seconds] < 0 or value[seconds] > 9_223_372_035:
@@ -48,7 +48,7 @@ def _time_of(value: Any, size: Any, seconds: int, nanoseconds: int) -> int:
     return int64(value[seconds]) * limits.SECOND + rest
 
 
-@kernel
+@lean_kernel
 def _is_dnstap_start(octets: Any, at: int, end: int) -> bool:
     """Whether the control frame [at, end), if it is START, names dnstap or no content at all."""
     if be32(octets, at) != _START:
@@ -72,7 +72,12 @@ def _is_dnstap_start(octets: Any, at: int, end: int) -> bool:
     return not named
 
 
-@kernel
+def scratch() -> tuple[Any, Any, Any, Any]:
+    """Room for the fields of a frame, and of the message in it: values and sizes of each."""
+    return tuple(np.empty(many, np.int64) for many in (16, 16, _FIELDS, _FIELDS))  # type: ignore[return-value]
+
+
+@lean_kernel
 def walk(
     octets: Any,
     at: int,
@@ -95,8 +100,11 @@ def walk(
     hashes: Any,
     spans: Any,
     kept: Any,
-    repeat_keys: Any,
-    repeat_times: Any,
+    repeats: Any,
+    outer: Any,
+    outer_size: Any,
+    value: Any,
+    size: Any,
     ledger: Any,
     tally: Any,
 ) -> tuple[int, int, int, int, int, int, int]:
@@ -105,14 +113,10 @@ def walk(
     Return (messages, data frames, frames without a message, queries left out because another
     frame held them, offset reached, `MORE`, `FULL` or `ABSURD`, a number without meaning). Out:
     the columns of `Rows`. State: the identities known so far (known int64 (1), hashes int64, spans
-    int64 (n, 2), kept uint8) and what `repeats.is_repeat` needs. ledger int64 (3): octets, see
-    `facts.Ledger.add`. tally int64 (reasons, 4): losses as count, octets, and offset and frame of
-    the first.
+    int64 (n, 2), kept uint8) and what `repeats.is_repeat` needs. Scratch: outer, outer_size, value
+    and size, see `scratch`. ledger int64 (3): octets, see `facts.Ledger.add`. tally int64
+    (reasons, 4): losses as count, octets, and offset and frame of the first.
     """
-    outer = np.empty(16, np.int64)
-    outer_size = np.empty(16, np.int64)
-    value = np.empty(_FIELDS, np.int64)
-    size = np.empty(_FIELDS, np.int64)
     count = 0
     frames = 0
     other = 0
@@ -220,8 +224,7 @@ def walk(
                     beside,
                     asked,
                     answered,
-                    repeat_keys,
-                    repeat_times,
+                    repeats,
                 ):
                     repeated += 1
                     continue
@@ -260,11 +263,9 @@ def walk(
     return count, frames, other, repeated, at, state, touched
 
 
-@kernel
-def resynchronise(octets: Any, at: int, stop: int, longest: int) -> int:
+@lean_kernel
+def resynchronise(octets: Any, at: int, stop: int, longest: int, value: Any, size: Any) -> int:
     """Find the first dnstap frame in [at, stop) behind damage; return its offset, -1: none."""
-    value = np.empty(_FIELDS, np.int64)
-    size = np.empty(_FIELDS, np.int64)
     for place in range(at, min(stop, len(octets) - 5)):
         held = be32(octets, place)
         if held < 4 or held > longest or place + 4 + held > len(octets):

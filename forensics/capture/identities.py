@@ -8,7 +8,8 @@ import numpy as np
 
 from forensics import limits
 from forensics.capture.integers import int64
-from forensics.wire.jit import kernel
+from forensics.wire.jit import lean_kernel
+from forensics.wire.words import octets_hash
 
 
 class Identities:
@@ -30,24 +31,27 @@ class Identities:
         return self.texts
 
 
-@kernel
+@lean_kernel
+def _is_same(octets: Any, at: int, size: int, row: int, spans: Any, kept: Any) -> bool:
+    if spans[row, 1] != size:
+        return False
+    begin = spans[row, 0]
+    same = True
+    for i in range(size):
+        same &= kept[begin + i] == octets[at + i]
+    return same
+
+
+@lean_kernel
 def identify(
     octets: Any, at: int, size: int, last: int, known: Any, hashes: Any, spans: Any, kept: Any
 ) -> int:
     """Number of the identity in [at, at + size), `last` being tried first; -2: no room for it."""
-    digest = int64(size)
-    for i in range(size):
-        digest = (digest ^ int64(octets[at + i])) * 0x100000001B3
-    for turn in range(-1, known[0]):
-        row = last if turn < 0 else turn
-        if row < 0 or hashes[row] != digest or spans[row, 1] != size:
-            continue
-        same = True
-        for i in range(size):
-            if kept[spans[row, 0] + i] != octets[at + i]:
-                same = False
-                break
-        if same:
+    if last >= 0 and _is_same(octets, at, size, last, spans, kept):
+        return int64(last)
+    digest = int64(octets_hash(octets, at, size))
+    for row in range(known[0]):
+        if hashes[row] == digest and _is_same(octets, at, size, row, spans, kept):
             return int64(row)
     row = int64(known[0])
     begin = spans[row - 1, 0] + spans[row - 1, 1] if row else 0

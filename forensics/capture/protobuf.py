@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from forensics import limits
 from forensics.capture.integers import int64, le32
 from forensics.wire.blocks import MessageBlock
-from forensics.wire.jit import kernel
+from forensics.wire.jit import lean_kernel
 
 _NO_FIELD: Final = -1
 
@@ -40,14 +40,14 @@ class Rows:
 
     @classmethod
     def empty(cls, capacity: int) -> Rows:
-        """Make room for `capacity` rows; the addresses are zeroed."""
+        """Make room for `capacity` rows."""
         return cls(
             np.empty(capacity, np.int64),
             np.empty(capacity, np.int32),
             np.empty(capacity, np.int64),
             np.empty(capacity, np.int64),
-            np.zeros((capacity, 16), np.uint8),
-            np.zeros((capacity, 16), np.uint8),
+            np.empty((capacity, 16), np.uint8),
+            np.empty((capacity, 16), np.uint8),
             np.empty(capacity, np.uint16),
             np.empty(capacity, np.uint16),
             np.empty(capacity, np.uint8),
@@ -82,7 +82,7 @@ class Rows:
         )
 
 
-@kernel
+@lean_kernel
 def varint(octets: Any, at: int, end: int) -> tuple[int, int]:
     """Read a varint of at most ten octets; return (value, offset behind it); offset -1: none."""
     value = int64(0)
@@ -96,7 +96,7 @@ def varint(octets: Any, at: int, end: int) -> tuple[int, int]:
     return 0, -1
 
 
-@kernel
+@lean_kernel
 def fields(octets: Any, at: int, end: int, value: Any, size: Any) -> bool:
     """Walk the fields of the protobuf message [at, end); return whether it is well-formed.
 
@@ -139,19 +139,23 @@ def fields(octets: Any, at: int, end: int, value: Any, size: Any) -> bool:
     return at == end
 
 
-@kernel
+@lean_kernel
 def put_address(octets: Any, at: int, size: int, target: Any, row: int) -> None:
-    """Write an address of 4 or 16 octets into a zeroed row; any other stays zero."""
-    if size not in (4, 16):
+    """Write an address of 4 or 16 octets into a row; any other is written as zeros."""
+    if size == 16:
+        for i in range(16):
+            target[row, i] = octets[at + i]
         return
+    for i in range(16):
+        target[row, i] = 0
     if size == 4:
         target[row, 10] = 255
         target[row, 11] = 255
-    for i in range(size):
-        target[row, 16 - size + i] = octets[at + i]
+        for i in range(4):
+            target[row, 12 + i] = octets[at + i]
 
 
-@kernel
+@lean_kernel
 def lose(tally: Any, reason: int, size: int, offset: int, frame: int) -> None:
     """Count a loss of `size` octets in a tally of `losses.new_tally`."""
     tally[reason, 0] += 1

@@ -17,20 +17,21 @@ from forensics.capture.integers import int64
 from forensics.wire.jit import lean_kernel
 from forensics.wire.words import finished, mixed, octets_hash
 
-_SETS: Final = limits.REPEATED_QUERIES // 8
+_WAYS: Final = 8
+_SETS: Final = limits.REPEATED_QUERIES // _WAYS
 _TIMEOUT: Final = limits.QUERY_TIMEOUT
 
 
 @dataclass(slots=True)
 class Repeats:
-    """The queries of one file seen so far, as the kernel keeps them; eight share a place."""
+    """The queries of one file seen so far, as the kernel keeps them.
 
-    keys: NDArray[np.uint64] = field(
-        default_factory=lambda: np.zeros(limits.REPEATED_QUERIES, np.uint64)
-    )
-    times: NDArray[np.int64] = field(
-        default_factory=lambda: np.zeros(limits.REPEATED_QUERIES, np.int64)
-    )
+    Attributes:
+        sets: int64 (sets, 16), eight keys and then their times, so that a search waits for memory
+            once.
+    """
+
+    sets: NDArray[np.int64] = field(default_factory=lambda: np.zeros((_SETS, 2 * _WAYS), np.int64))
 
 
 @lean_kernel
@@ -44,8 +45,7 @@ def is_repeat(
     beside: bool,
     asked: int,
     now: int,
-    keys: Any,
-    times: Any,
+    sets: Any,
 ) -> bool:
     """Whether the query message at `start` was seen before in the other kind of frame.
 
@@ -55,33 +55,38 @@ def is_repeat(
     Give the window and, checked, where in it the message and the initiator's address are;
     `context`: what else must agree (type, port, transport, identity), as one number; `beside`: it
     stands in a *_RESPONSE frame; `asked`: query time, ns, 0: unknown; `now`: response time, ns.
-    State is `Repeats`: keys with `beside` as their lowest bit, and query times.
+    State is `Repeats.sets`: keys with `beside` as their lowest bit, and query times.
     """
     digest = mixed(octets_hash(octets, start, length), np.uint64(context))
     if address_length > 0:
         digest = mixed(digest, octets_hash(octets, address, address_length))
     key = finished(digest) | np.uint64(2)
-    mine = (key & ~np.uint64(1)) | np.uint64(1 if beside else 0)
-    other = mine ^ np.uint64(1)
-    first = int64((key >> np.uint64(40)) % np.uint64(_SETS)) * 8
-    oldest = first
-    match = int64(-1)
-    for place in range(first, first + 8):
-        if times[place] < times[oldest]:
+    mine = int64((key & ~np.uint64(1)) | np.uint64(1 if beside else 0))
+    other = mine ^ 1
+    held = int64((key >> np.uint64(40)) % np.uint64(_SETS))
+    oldest = 0
+    match = -1
+    for place in range(_WAYS):
+        kept = sets[held, _WAYS + place]
+        if kept < sets[held, _WAYS + oldest]:
             oldest = place
-        if keys[place] != other:
+        if sets[held, place] != other:
             continue
-        waited = now - times[place]
-        if asked == times[place]:
+        waited = now - kept
+        if asked == kept:
             match = place
             break
-        if asked == 0 and 0 <= waited <= _TIMEOUT and (match < 0 or times[place] > times[match]):
+        if (
+            asked == 0
+            and 0 <= waited <= _TIMEOUT
+            and (match < 0 or kept > sets[held, _WAYS + match])
+        ):
             match = place
     if match >= 0:
-        keys[match] = 0
-        times[match] = 0
+        sets[held, match] = 0
+        sets[held, _WAYS + match] = 0
         return True
     if asked != 0:
-        keys[oldest] = mine
-        times[oldest] = asked
+        sets[held, oldest] = mine
+        sets[held, _WAYS + oldest] = asked
     return False
