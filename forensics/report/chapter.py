@@ -37,6 +37,7 @@ def chapter(incident: Row, report: Report, *, brief: bool = False) -> list[str]:
         *opening,
         "### Timeline (UTC)",
         _ends(incident, cited),
+        _local(incident, report),
         _timeline(incident),
         _cut_out(incident),
         "### Cause",
@@ -100,6 +101,23 @@ def _ends(incident: Row, cited: Citations) -> str:
             f"- Lasted {markdown(duration(incident))}",
         ]
     )
+
+
+def _local(incident: Row, report: Report) -> str:
+    """Give the ends in the time zone that was asked for, labelled with it."""
+    zone = times.zone_named(part(report, "options").get("timezone"))
+    if zone is None:
+        return ""
+    onset, recovery = part(incident, "onset"), part(incident, "recovery")
+    ends = (
+        ("last good", onset), ("first bad", onset), ("last bad", recovery), ("first good", recovery)
+    )  # fmt: skip
+    told = [
+        f"{name} {times.local(time, zone)}"
+        for name, row in ends
+        if (time := row.get(name.replace(" ", "_")))
+    ]
+    return markdown(f"In {zone}: {', '.join(told)}.")
 
 
 def _timeline(incident: Row) -> str:

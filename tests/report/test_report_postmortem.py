@@ -43,6 +43,14 @@ def test_an_incident_is_told_in_the_order_of_post_mortems(make) -> None:
         assert found[name].strip(), name
 
 
+def test_local_time_stands_beside_utc_and_is_labelled() -> None:
+    told = chapters(render_markdown(samples.sample()))["Timeline (UTC)"]
+    # CEST is two hours ahead of UTC: 19:43:15 and 22:19:54.
+    assert "In Europe/Berlin: " in told
+    assert "first bad 2026-05-05 21:43:15 CEST (+02:00)" in told
+    assert "Europe/Berlin" not in chapters(render_markdown(golden()))["Timeline (UTC)"]
+
+
 def test_the_timeline_is_in_order_and_each_line_opens_in_wireshark() -> None:
     report = golden()
     incident = report["incidents"][0]
