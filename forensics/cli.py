@@ -11,11 +11,11 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from forensics import __version__, watch_command
+from forensics import __version__, table_commands, watch_command
 from forensics.arguments import (
     Anchor,
     Anonymize,
@@ -27,19 +27,16 @@ from forensics.arguments import (
     Csv,
     ExitCode,
     Figures,
-    Format,
     From,
     Keys,
     LogTimezone,
     Out,
-    Output,
     Policy,
     Port,
     Quiet,
     Resolver,
     ResolverLog,
     Server,
-    Sources,
     Strict,
     Timezone,
     TlsKeylog,
@@ -58,9 +55,6 @@ from forensics.terminal import (
     stop_on_signals,
     wants_colour,
 )
-
-if TYPE_CHECKING:
-    from forensics.pipeline import Options
 
 EXIT_USAGE = 2
 EXIT_NO_INPUT = 3
@@ -385,9 +379,7 @@ def extract(
         folder = source
         if source.is_file():
             folder = Path(made) / "report"
-            options = options_of(
-                trust_anchor=trust_anchor, port=port, tls_keylog=tls_keylog
-            )
+            options = options_of(trust_anchor=trust_anchor, port=port, tls_keylog=tls_keylog)
             with bar(quiet) as progress:
                 run([str(source)], folder, options, figures=False, progress=progress)
         content = cut_out(folder, incident, inputs)
@@ -408,9 +400,7 @@ def explain_question(
         typer.Argument(help="A capture, or the folder of a dataset or report."),
     ],
     name: Annotated[str, typer.Argument(help="The name that was asked for.")],
-    kind: Annotated[
-        str, typer.Argument(metavar="TYPE", help="The type that was asked for.")
-    ] = "A",
+    kind: Annotated[str, typer.Argument(metavar="TYPE", help="The type that was asked for.")] = "A",
     *,
     at: Annotated[
         str,
@@ -538,90 +528,7 @@ def listen(
 
 register(app, time.time_ns)
 watch_command.register(app, time.time_ns)
-
-
-def _table(name: str, example: str, help_: str) -> None:
-    """Add the command that gives one table."""
-
-    def command(
-        sources: Sources,
-        *,
-        form: Format = None,
-        output: Output = None,
-        port: Port = None,
-        server: Server = None,
-        resolver: Resolver = None,
-        from_: From = None,
-        to: To = None,
-        zone: Zone = None,
-        quiet: Quiet = False,
-        tls_keylog: TlsKeylog = None,
-    ) -> None:
-        options = options_of(
-            port=port,
-            server=server,
-            resolver=resolver,
-            from_=from_,
-            to=to,
-            zone=zone,
-            tls_keylog=tls_keylog,
-        )
-        _print_table(sources, name, options, form, output, quiet=quiet)
-
-    app.command(name, help=help_, epilog=f"Example: dns-forensics {name} {example}")(command)
-
-
-_table(
-    "transactions",
-    "outage.pcap --zone de. --format csv -o de.csv",
-    "List queries with their responses: who asked whom for what, when, and with what outcome.",
-)
-_table(
-    "keys",
-    "archive --zone de.",
-    "List the DNSKEY and DS RRsets: which server showed which keys, from when to when.",
-)
-_table(
-    "signatures",
-    "archive --zone de. --format jsonl",
-    "List the distinct signatures: owner, type, signer, key tag and validity.",
-)
-
-
-def _print_table(
-    sources: list[str],
-    name: str,
-    options: Options,
-    form: str | None,
-    output: Path | None,
-    *,
-    quiet: bool,
-) -> None:
-    """Write a table in the format that was asked for, to a file or to standard output."""
-    from forensics.browse import opened
-    from forensics.output import replacing_file
-    from forensics.report.tablewriter import FORMATS, text_of, write_parquet
-
-    if form is None:
-        ending = output.suffix.removeprefix(".") if output else ""
-        form = ending if ending in FORMATS else "table"
-    if form not in FORMATS:
-        raise UsageError(f"--format {form}: no such format; there are {', '.join(FORMATS)}")
-    if form == "parquet" and output is None:
-        raise UsageError("--format parquet needs a file: -o FILE.parquet")
-    say_if_compiling(quiet)
-    with opened(sources, name, options) as rows:
-        report_errors(rows.errors)
-        if form == "parquet" and output is not None:
-            with replacing_file(output) as path:
-                write_parquet(path, rows.batches, rows.schema)
-            return
-        text = text_of(name, rows.batches, rows.schema, form)
-        if output is None:
-            sys.stdout.writelines(text)
-            return
-        with replacing_file(output) as path, path.open("w", encoding="utf-8") as file:
-            file.writelines(text)
+table_commands.register(app)
 
 
 _NEW_OBJECTS = 100_000

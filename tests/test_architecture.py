@@ -60,6 +60,7 @@ TOP = {
     "explain",
     "rehearse",
     "rehearsing",
+    "table_commands",
     "scope",
     "api",
     "__init__",
