@@ -220,6 +220,8 @@ def bracket(
         )
         at, signature, stratum = (part[stratum >= 0] for part in (at, signature, stratum))
         tells = _tells_of_now(rows, at, frames[stratum, 1, 0], catalog)
+        # What ran out was right until then, wherever it lay meanwhile.
+        tells |= expired[stratum] & (rows.time[at] < frames[stratum, 0, 0])
         at, signature, stratum = (part[tells] for part in (at, signature, stratum))
         rank = np.where(suspects[signature], 0, -1)
         rank = np.where(expired[stratum], catalog.expiration[signature], rank)

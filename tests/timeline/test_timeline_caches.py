@@ -77,3 +77,21 @@ def test_a_cached_answer_is_no_last_good_and_no_first_good() -> None:
     (incident,) = tell(scene.evidence()).incidents
     assert incident["onset"] == {"last_good": at(10), "first_bad": at(60)}
     assert incident["recovery"]["first_good"] in {at(90), None}
+
+
+@pytest.mark.parametrize("aged", [True, False])
+def test_what_ran_out_was_right_until_then_wherever_it_lay(aged: bool) -> None:
+    """A cached answer tells of its own time where the clock alone makes it bad."""
+    scene = Scene()
+    place = scene.place(CACHE, role="resolver")
+    number = scene.sign("de.", SOA, "de.", 1111, serial=1, expiration=60)
+    scene.judge(number, "secure", end=60)
+    scene.judge(number, "bogus", "signature-expired", start=60)
+    elsewhere = scene.place("198.51.100.9")
+    other = scene.good("nl.", SOA, "nl.", 2222)
+    for second in (10, 40, 57, 63, 90):
+        scene.see(number, second, place, flags=RESOLVER, serial=1)
+        scene.rows["sightings"][-1]["ttl"] = 3600 - second if aged else 3600
+        scene.see(other, second, elsewhere)
+    (incident,) = tell(scene.evidence()).incidents
+    assert incident["onset"] == {"last_good": at(57), "first_bad": at(63)}
