@@ -44,8 +44,11 @@ FAILING: Final = 4_096
 """Failing signatures handed to the recovery of keys, the first in order of digest."""
 
 
-def reason_of(case: Case) -> tuple[int, list[dict[str, Any]]]:
-    """Give the number of an incident's reason, and its phases: each reason from first to last."""
+def reason_of(case: Case, last_bad: Moment) -> tuple[int, list[dict[str, Any]]]:
+    """Give the number of an incident's reason, and its phases: each reason from first to last.
+
+    What only caches refused after the last bad answer is no phase.
+    """
     spans: dict[int, list[Any]] = {}
     for spell in case.episode.spells:
         held = spans.setdefault(spell.reason, [spell.first, spell.last, 0])
@@ -57,11 +60,12 @@ def reason_of(case: Case) -> tuple[int, list[dict[str, Any]]]:
     phases = [
         {
             "from": rfc3339(first.time),
-            "to": rfc3339(last.time),
+            "to": rfc3339(min(last.time, last_bad.time)),
             "reason": vocabulary.REASONS[number].code,
             "bad": bad,
         }
         for number, (first, last, bad) in ordered
+        if first <= last_bad or number == chosen
     ]
     return chosen, phases
 

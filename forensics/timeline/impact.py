@@ -15,6 +15,7 @@ from forensics.timeline import lookups, mitigation, quote, registrable, triage
 from forensics.timeline.columns import Coded
 from forensics.timeline.healing import Healing
 from forensics.timeline.lineage import ZoneFinder, child_label, parent
+from forensics.timeline.lingering import Lingering
 from forensics.timeline.lookups import Lookups
 from forensics.timeline.mitigation import Trust
 from forensics.timeline.moments import Moment
@@ -195,6 +196,7 @@ def walk(
     origin: int,
     width: int,
     over: Notebook | None = None,
+    lingering: Sequence[Lingering] = (),
 ) -> Traffic:
     """Walk over the transactions once.
 
@@ -205,6 +207,7 @@ def walk(
         origin: start of the bins of the series, ns.
         width: of a bin, ns.
         over: is told what is counted, batch by batch.
+        lingering: of the incidents, in their order: what resolvers remember of them.
     """
     traffic = Traffic([Impact() for _ in windows], (triage.empty(), triage.empty()))
     finder = ZoneFinder(window.zone for window in windows)
@@ -224,6 +227,8 @@ def walk(
             below = np.array([*(number in chain for chain in chains), False], dtype=bool)
             inside = below[zone] & (rows.instant >= window.begin) & (rows.instant <= window.end)
             broken |= inside
+            if lingering:
+                broken |= lingering[order].late(rows, below[zone])
             # Caches go on refusing for a while after the repair: that is still its doing.
             touched |= below[zone] & (rows.instant >= window.begin)
             impact.rates.note(rows, below[zone], window.begin, window.end)

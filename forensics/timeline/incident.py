@@ -8,13 +8,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from forensics import limits, vocabulary
-from forensics.timeline import cause, expiry, keysets, mitigations, quote, severity, undelegated
+from forensics.timeline import (
+    aftermath,
+    cause,
+    expiry,
+    keysets,
+    mitigations,
+    quote,
+    severity,
+    undelegated,
+)
 from forensics.timeline.evidence import Catalog, Evidence, Places
 from forensics.timeline.impact import Impact, Window
 from forensics.timeline.judged import AUTHORITY, RESOLVER
 from forensics.timeline.moments import FAR, Moment, rfc3339, text_or_none
 from forensics.timeline.onset import Brackets, Stratum, combine, earliest_of
 from forensics.timeline.strata import LINKS, Case
+from forensics.timeline.survey import Episode
 from forensics.timeline.wording import sentence
 
 
@@ -57,6 +67,7 @@ def draft(
     evidence: Evidence,
     catalog: Catalog,
     places: Places,
+    withdrawn: undelegated.Withdrawal | None = None,
 ) -> Draft | None:
     """Begin an incident; None where nothing bad is left of the episode.
 
@@ -67,6 +78,7 @@ def draft(
         evidence: for what its parent says.
         catalog: the signatures as arrays.
         places: the responders.
+        withdrawn: the DS of the zone was.
     """
     mine = [stratum for stratum in strata if stratum.side == case.episode.side]
     if not mine:
@@ -76,19 +88,22 @@ def draft(
         # Good answers came by luck all along: one of them is no end, each stratum's is.
         last = max(stratum.first_good for stratum in mine if stratum.first_good is not None)
         brackets = replace(brackets, first_good=last)
-    withdrawn = None
-    if all(spell.reason in LINKS for spell in case.episode.spells):
+    if is_linked(case.episode):
         brackets = _outside_gap(brackets, mine, runs, places)
-        withdrawn = undelegated.withdrawal(case.episode.zone, runs, evidence, places)
         if withdrawn is not None:
             brackets = undelegated.ended(withdrawn, brackets)
     if _is_of_caches(case, evidence):
         until = max(evidence.caches[number]["until"] for number in _shown(case))
         behind = _first_behind(mine, brackets.last_bad, until)
         brackets = replace(brackets, first_good=behind or brackets.first_good)
-    reason, phases = cause.reason_of(case)
+    reason, phases = cause.reason_of(case, brackets.last_bad)
     changed = cause.happenings(case, runs, brackets, evidence, catalog)
     return Draft(case, mine, brackets, reason, phases, runs, changed, withdrawn)
+
+
+def is_linked(episode: Episode) -> bool:
+    """Whether the link between DS and keys is all that broke."""
+    return all(spell.reason in LINKS for spell in episode.spells)
 
 
 def _outside_gap(
@@ -229,6 +244,9 @@ def complete(
         told = expiry.validity(case.episode.spells, catalog, evidence.horizons)
         if told is not None:
             incident["validity"] = told
+    after = aftermath.told(case, begun.withdrawn, evidence)
+    if after is not None and "caches" not in incident:
+        incident["aftermath"] = after
     incident["sentence"] = sentence(incident, brackets)
     quoted = _quote(begun, evidence, catalog, impact, paths)
     if quoted is not None:

@@ -42,8 +42,13 @@ from forensics.timeline.kernels import (
 )
 from forensics.timeline.moments import FAR, Moment
 from forensics.timeline.strata import LINKS, Case, Cell, assign, chained, rows_of_cases
+from forensics.vocabulary import Status
 
 EXPIRED: Final = vocabulary.REASON_CODE["signature-expired"]
+CONTRADICTED: Final = vocabulary.REASON_CODE["denial-contradicted"]
+
+_NONE: Final = -2
+"""A number that no RRset has."""
 
 @dataclass(slots=True)
 class Stratum:
@@ -191,15 +196,17 @@ def bracket(
     lookup = _Lookup(flat)
     proven = chained(evidence, catalog, cases)
     suspects = _suspects(evidence, catalog, {case.episode.zone for case in cases})
-    reasons = {
-        spell.first.signature: spell.reason for case in cases for spell in case.episode.spells
-    }
+    reasons = np.array(
+        [_reason(one, case) for case, held in zip(cases, found, strict=True) for one in held]
+    )
     doubted = {key: span for case in cases for key, span in case.doubted.items()}
-    expired = np.array([reasons.get(held.first_bad.signature) == EXPIRED for held in flat])
+    expired, contradicted = reasons == EXPIRED, reasons == CONTRADICTED
+    links = [all(spell.reason in LINKS for spell in case.episode.spells) for case in cases]
+    linked = np.array([of for of, held in zip(links, found, strict=True) for _ in held])
     frames = np.array(
         [
-            _frame(stratum, catalog, doubted, expired=bool(out))
-            for stratum, out in zip(flat, expired, strict=True)
+            _frame(stratum, catalog, doubted, expired=bool(out), contradicted=bool(denied))
+            for stratum, out, denied in zip(flat, expired, contradicted, strict=True)
         ],
         dtype=np.int64,
     )
@@ -223,7 +230,9 @@ def bracket(
         # What ran out was right until then, wherever it lay meanwhile.
         tells |= expired[stratum] & (rows.time[at] < frames[stratum, 0, 0])
         at, signature, stratum = (part[tells] for part in (at, signature, stratum))
-        rank = np.where(suspects[signature], 0, -1)
+        # Where the link is what broke, whatever is secure shows that it stood.
+        stands = linked[stratum] & (rows.status[at] == Status.SECURE)
+        rank = np.where(suspects[signature] | stands, 0, -1)
         rank = np.where(expired[stratum], catalog.expiration[signature], rank)
         resolve(
             stratum, catalog.family[signature], rows.serial[at], rank,
@@ -233,10 +242,26 @@ def bracket(
     for number, one in enumerate(flat):
         one.last_good = last_good(one, _moments(before[number]))
         one.first_good = first_good(one, _moments(after[number]))
-    for one_case, held in zip(cases, found, strict=True):
-        linked = all(spell.reason in LINKS for spell in one_case.episode.spells)
-        recovered.close(held, linked=linked)
+    for of, held in zip(links, found, strict=True):
+        recovered.close(held, linked=of)
     return found
+
+
+def _reason(stratum: Stratum, case: Case) -> int:
+    """Give the reason of a stratum's first bad sighting; -1 where several may be."""
+    first = stratum.first_bad
+    found = {
+        spell.reason
+        for spell in case.episode.spells
+        if (spell.side, spell.place) == (stratum.side, stratum.place)
+        and spell.first.time <= first.time <= spell.last.time
+    }
+    exact = {
+        spell.reason
+        for spell in case.episode.spells
+        if spell.first.signature == first.signature and spell.reason in found
+    }
+    return min(exact or found) if len(exact or found) == 1 else -1
 
 
 def _tells_of_now(
@@ -259,11 +284,15 @@ def _frame(
     doubted: Mapping[tuple[int, int, int, int], tuple[int, int]],
     *,
     expired: bool,
+    contradicted: bool,
 ) -> list[list[int]]:
     """Give one row of `kernels.resolve`'s frames.
 
     What was doubtful may have been bad already: no good answer between it and the first bad counts.
+    Nor does a proof that was contradicted only later show that it was right before.
     """
+    families = [_NONE if contradicted else int(catalog.family[moment.signature])
+                for moment in (stratum.first_bad, stratum.last_bad)]  # fmt: skip
     first, last = stratum.first_bad, stratum.last_bad
     key = (stratum.place, stratum.side, stratum.signer, stratum.record_class)
     low, high = doubted.get(key, (first.time, last.time))
@@ -272,11 +301,11 @@ def _frame(
     made = int(catalog.inception[first.signature]) - (not stratum.state)
     return [
         [
-            min(first.time, low), first.signature, int(catalog.family[first.signature]),
+            min(first.time, low), first.signature, families[0],
             limit, stratum.state, stratum.divide, made,
         ],
         [
-            max(last.time, high), last.signature, int(catalog.family[last.signature]),
+            max(last.time, high), last.signature, families[1],
             -1 if expired else 0, stratum.next_state, stratum.next_divide, 0,
         ],
     ]  # fmt: skip

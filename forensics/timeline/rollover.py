@@ -21,14 +21,14 @@ ZONES: Final = 1_000
 """Zones whose rolls are told, the first by name."""
 
 WORDS: Final = {
-    "sign": "key {tag} signed data {early} too early: caches could hold the DNSKEY RRset without "
-    "it for {ttl} s (TTL)",
-    "withdraw-zsk": "key {tag} left the DNSKEY RRset {early} too early: caches could hold "
-    "signatures by it for {ttl} s (TTL)",
-    "withdraw-ksk": "key {tag} left the DNSKEY RRset {early} too early: caches could hold its DS "
-    "for {ttl} s (TTL)",
-    "change-ds": "the DS went over to key {tag} {early} too early: caches could hold the DNSKEY "
-    "RRset without it for {ttl} s (TTL)",
+    "sign": "key {tag} signed data {early} too early: caches could hold the key list without "
+    "it for {ttl} s (its TTL)",
+    "withdraw-zsk": "key {tag} left the key list {early} too early: caches could hold "
+    "signatures by it for {ttl} s (their TTL)",
+    "withdraw-ksk": "key {tag} left the key list {early} too early: caches could hold the "
+    "parent's record of it (DS) for {ttl} s (its TTL)",
+    "change-ds": "the parent's record (DS) went over to key {tag} {early} too early: caches could "
+    "hold the key list without it for {ttl} s (its TTL)",
 }
 
 
@@ -329,17 +329,17 @@ def _sentence(zone: str, roll: Roll | None, early: Sequence[Mapping[str, Any]]) 
     """Say which roll it was, and where it left the safe path."""
     named = _zone_named(zone)
     if roll is None:
-        head = f"{named} changed its keys or its DS."
+        head = f"{named} changed its keys, or its parent the record of them (DS)."
     else:
         old, new = (
             " and ".join(str(tag) for tag in sorted({key.tag for key in keys}))
             for keys in (roll.old, roll.new)
         )
         away = f" in place of {old}" if old else ""
-        how = "by no method of RFC 7583" if roll.method is None else f"by {roll.method}"
+        how = "by none of the ways that are safe" if roll.method is None else f"by {roll.method}"
         if roll.kind == "algorithm":
             how = "(RFC 6781 4.1.4)"
-        head = f"{named} rolled {_KINDS[roll.kind]} {how}: {_tags(new)} came{away}."
+        head = f"{named} changed {_KINDS[roll.kind]} {how}: {_tags(new)} came{away}."
     if not early:
         return f"{head} No step came before caches could follow."
     return " ".join([head, *(row["sentence"] for row in early)])

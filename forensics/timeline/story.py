@@ -8,16 +8,20 @@ from typing import Any, Final
 
 from forensics import limits, vocabulary
 from forensics.timeline import (
+    aftermath,
     chain,
     clock,
+    ending,
     events,
     findings,
     impact,
     lagging,
+    lingering,
     rollover,
     series,
     steps,
     triage,
+    undelegated,
 )
 from forensics.timeline.columns import coded, integers, single
 from forensics.timeline.evidence import (
@@ -28,7 +32,7 @@ from forensics.timeline.evidence import (
     read_catalog,
     read_places,
 )
-from forensics.timeline.incident import Draft, complete, draft, window
+from forensics.timeline.incident import Draft, complete, draft, is_linked, window
 from forensics.timeline.judged import AUTHORITY, RESOLVER, judge_of
 from forensics.timeline.keysets import Run, lifetimes, read_runs
 from forensics.timeline.moments import rfc3339
@@ -37,6 +41,7 @@ from forensics.timeline.overtime import OverTime, over_time
 from forensics.timeline.severity import shared_operators
 from forensics.timeline.strata import count, open_cases
 from forensics.timeline.survey import PAUSE, Episode, Survey, episodes, survey
+from forensics.timeline.wording import ended_once
 
 __all__ = ["Evidence", "Story", "tell"]
 
@@ -83,7 +88,8 @@ def tell(evidence: Evidence) -> Story:
     serials = lagging.Serials(evidence, catalog)
     origin, width = _binning(evidence)
     over = OverTime(origin, width, catalog)
-    seen = survey(evidence, judge, catalog, places, serials.note, over.note)
+    near = ending.Ending(catalog)
+    seen = survey(evidence, judge, catalog, places, serials.note, over.note, near.note)
     suspected = seen.spells
     found, seen.spells = clock.judge_clocks(seen, catalog, places)
     found, seen.spells = clock.without_witness(found, seen, evidence)
@@ -97,13 +103,15 @@ def tell(evidence: Evidence) -> Story:
         held[:] = [run.at(int(places.same[run.place])) for run in held]
     drafts = _drafts(chosen, evidence, judge, catalog, places, seen, runs, over, origin, width)
     clock_steps = steps.ClockSteps()
+    windows = [window(begun) for begun in drafts]
     traffic = impact.walk(
         clock_steps.watched(evidence.transactions()),
-        [window(begun) for begun in drafts],
+        windows,
         _signed_zones(evidence, catalog),
         origin,
         width,
         over,
+        lingering.watch(evidence.transactions(), windows),
     )
     paths = dict(
         zip(*(evidence.captures[name].to_pylist() for name in ("capture", "path")), strict=True)
@@ -139,6 +147,9 @@ def tell(evidence: Evidence) -> Story:
     found += [*findings.of_notes(evidence), *claimed, *_miss_findings(misses)]
     found += lagging.findings(serials, {row["zone"] for row in incidents}, places)
     found += clock_steps.findings(evidence.captures)
+    if not any(row["kind"].startswith("clock") for row in found):
+        bad = {row["zone"] for row in incidents}
+        found += ending.findings(near, evidence, judge, places, paths, bad)
     found += rollover.findings(rolls, zones)
     found += findings.of_capture(evidence, seen, traffic)
     found += findings.of_incidents(incidents)
@@ -225,12 +236,22 @@ def _drafts(
     """Walk the sightings again for each rank of cases, twice: to count, then to bracket."""
     found: list[tuple[int, Draft]] = []
     order = {id(episode): number for number, episode in enumerate(chosen)}
+    gone = {
+        episode.zone: undelegated.withdrawal(
+            episode.zone, runs.get(episode.zone, []), evidence, places
+        )
+        for episode in chosen
+        if is_linked(episode)
+    }
     for cases in open_cases(chosen, catalog):
+        for case in cases:
+            case.ceased = aftermath.ceased(case.episode, gone.get(case.episode.zone))
         count(cases, evidence, judge, catalog, places, seen.asked, origin, width, over.note_cells)
         strata = bracket(cases, evidence, judge, catalog, places, seen.asked)
         for case, mine in zip(cases, strata, strict=True):
             held = runs.get(case.episode.zone, [])
-            begun = draft(case, mine, held, evidence, catalog, places)
+            withdrawn = gone.get(case.episode.zone)
+            begun = draft(case, mine, held, evidence, catalog, places, withdrawn)
             if begun is not None:
                 found.append((order[id(case.episode)], begun))
     return [begun for _, begun in sorted(found, key=lambda item: item[0])]
@@ -251,7 +272,9 @@ def _miss_findings(misses: Sequence[Episode]) -> list[dict[str, Any]]:
             "zone": episode.zone,
             "reason": vocabulary.REASONS[episode.spells[0].reason].code,
             "sentence": (
-                vocabulary.REASONS[episode.spells[0].reason].sentence.format(zone=episode.zone)
+                ended_once(
+                    vocabulary.REASONS[episode.spells[0].reason].sentence.format(zone=episode.zone)
+                )
                 + " All its data was valid all the same."
             ),
         }

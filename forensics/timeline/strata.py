@@ -30,7 +30,7 @@ from forensics.timeline.kernels import (
     NEITHER,
     tally,
 )
-from forensics.timeline.moments import Moment
+from forensics.timeline.moments import FAR, Moment
 from forensics.timeline.series import bin_numbers
 from forensics.timeline.survey import Episode
 from forensics.vocabulary import Status
@@ -158,6 +158,7 @@ class Case:
         doubted: (place, side, signer, class) to the first and last sighting, ns, of signatures that
             can't be judged there and then, and fail at other times whatever the time.
         amid: (place, side, type) to good and bad sightings from the first bad one to the last.
+        ceased: ns; what is bad later is refused by caches alone (`aftermath`).
     """
 
     episode: Episode
@@ -169,6 +170,7 @@ class Case:
     doubted: dict[tuple[int, int, int, int], tuple[int, int]] = field(default_factory=dict)
     caches: Caches = field(default_factory=Caches)
     amid: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
+    ceased: int = FAR
 
 
 Note = Callable[
@@ -251,7 +253,8 @@ def rows_of_cases(
 
     Returns:
         at: int64 (K), the rows. case: int64 (K), their case. outcome: uint8 (K), BAD only where
-        the broken link is the case's own zone, GOOD of signers that are `chained` only if secure.
+        the broken link is the case's own zone and before it `ceased`, GOOD of signers that are
+        `chained` only if secure.
     """
     case = owner[catalog.signer[rows.signature]]
     low = np.array([held.episode.low for held in cases], dtype=np.int64)
@@ -264,6 +267,8 @@ def rows_of_cases(
     at, case = at[inside], case[inside]
     outcome = rows.outcome[at].copy()
     outcome[(outcome == BAD) & (rows.zone[at] != zone[case])] = NEITHER
+    ceased = np.array([held.ceased for held in cases], dtype=np.int64)
+    outcome[(outcome == BAD) & (rows.time[at] > ceased[case])] = NEITHER
     unproven = proven[rows.signature[at]] & (rows.status[at] != Status.SECURE)
     outcome[(outcome == GOOD) & unproven] = NEITHER
     return at, case, outcome

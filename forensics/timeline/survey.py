@@ -33,12 +33,15 @@ TIME_REASONS: Final = frozenset(
 )
 """Reasons that a wrong clock gives to healthy signatures."""
 
-Key = tuple[int, int, int, int, int, bool]
+Key = tuple[int, int, int, int, int, bool, bool]
 
 
 @dataclass(slots=True)
 class Spell:
-    """Bad sightings of one zone, reason, side and place within a bin, or several merged."""
+    """Bad sightings of one zone, reason, side and place within a bin, or several merged.
+
+    `cached`: caches with older keys or DS alone refuse them (`Evidence.caches`).
+    """
 
     zone: str
     reason: int
@@ -48,6 +51,7 @@ class Spell:
     last: Moment
     bad: int
     weak: int
+    cached: bool = False
 
 
 @dataclass(slots=True)
@@ -101,6 +105,7 @@ def survey(
         failing=np.zeros((2, 2, signers), dtype=bool),
     )
     windows = _Windows(signers)
+    cached = _cached(evidence, catalog)
     for rows in judged(evidence, judge, catalog, places):
         result.sightings += len(rows.time)
         for note in notes:
@@ -108,8 +113,8 @@ def survey(
         result.asked[rows.place[rows.paired]] = True
         result.statuses += np.bincount(rows.status, minlength=len(vocabulary.STATUSES))[:5]
         _note_windows(result, windows, catalog, rows)
-        _gather(found, rows, rows.outcome == BAD)
-        _gather(soft, rows, (rows.outcome == GOOD) & (rows.reason != 0))
+        _gather(found, rows, rows.outcome == BAD, cached)
+        _gather(soft, rows, (rows.outcome == GOOD) & (rows.reason != 0), cached)
     result.failing = windows.failing()
     result.witnessed = windows.witnessed()
     result.spells = _spells(found, judge, result.asked)
@@ -180,8 +185,20 @@ def _behind(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.b
     return (distance > 0) & (distance < 0x80000000)
 
 
-def _gather(found: dict[Key, list[int]], rows: Judged, mask: NDArray[np.bool_]) -> None:
-    """Merge the chosen rows into `found`, by zone, reason, side, place, bin and being stray."""
+def _cached(evidence: Evidence, catalog: Catalog) -> NDArray[np.bool_]:
+    """Tell which signatures stand for what caches alone refuse."""
+    found = np.zeros(len(catalog.signer), dtype=bool)
+    found[[number for number in evidence.caches if number < len(found)]] = True
+    return found
+
+
+def _gather(
+    found: dict[Key, list[int]],
+    rows: Judged,
+    mask: NDArray[np.bool_],
+    cached: NDArray[np.bool_],
+) -> None:
+    """Merge the chosen rows by zone, reason, side, place, bin, being stray, and being cached."""
     at = np.flatnonzero(mask & (rows.zone >= 0))
     if not len(at):
         return
@@ -194,6 +211,7 @@ def _gather(found: dict[Key, list[int]], rows: Judged, mask: NDArray[np.bool_]) 
             rows.place[at],
             rows.time[at] // BIN,
             rows.stray[at].astype(np.int64),
+            cached[rows.signature[at]].astype(np.int64),
         ]
     )
     order = np.lexsort(keys[::-1])  # stable: within a key the rows stay in order of time
@@ -202,8 +220,8 @@ def _gather(found: dict[Key, list[int]], rows: Judged, mask: NDArray[np.bool_]) 
     ends = np.r_[starts[1:], len(at)]
     weak = np.add.reduceat(rows.weak[at].astype(np.int64), starts)
     for start, end, soft in zip(starts.tolist(), ends.tolist(), weak.tolist(), strict=True):
-        zone, reason, side, place, bucket, stray = keys[:, start].tolist()
-        key = (zone, reason, side, place, bucket, bool(stray))
+        zone, reason, side, place, bucket, stray, of_caches = keys[:, start].tolist()
+        key = (zone, reason, side, place, bucket, bool(stray), bool(of_caches))
         first, last = _moment(rows, at[start]), _moment(rows, at[end - 1])
         held = found.get(key)
         if held is None:
@@ -225,9 +243,16 @@ def _spells(found: dict[Key, list[int]], judge: Judge, asked: NDArray[np.bool_])
     """Turn what was gathered to spells; strays of places whose queries are held say nothing."""
     spells = [
         Spell(
-            judge.zones[zone], reason, side, place, Moment(*held[:4]), Moment(*held[4:8]), *held[8:]
+            judge.zones[zone],
+            reason,
+            side,
+            place,
+            Moment(*held[:4]),
+            Moment(*held[4:8]),
+            *held[8:],
+            cached=of_caches,
         )
-        for (zone, reason, side, place, _, stray), held in found.items()
+        for (zone, reason, side, place, _, stray, of_caches), held in found.items()
         if not (stray and asked[place])
     ]
     return sorted(spells, key=lambda spell: (spell.zone, spell.first, spell.reason, spell.place))

@@ -31,11 +31,13 @@ class Withdrawal(NamedTuple):
         last: last sighting of the DS at a server of the parent.
         ttl: seconds, the longest that it was given with.
         absent: answers of the parent's servers behind it that there is none, in order of time.
+        everywhere: ns, by when each server that gave it, and was asked again, had said so.
     """
 
     last: Moment
     ttl: int
     absent: tuple[Moment, ...]
+    everywhere: int
 
 
 def withdrawal(
@@ -58,19 +60,26 @@ def withdrawal(
         return None
     last = max(run.last for run in given)
     ttl = max(run.ttl for run in given)
-    absent = sorted(
-        Moment(time, capture, frame)
+    denied = [
+        (int(places.same[place]), Moment(time, capture, frame))
         for place, time, capture, frame in evidence.undelegated.get(zone, ())
         if time > last.time and not places.resolver[place]
-    )
-    return Withdrawal(last, ttl, tuple(absent)) if absent else None
+    ]
+    if not denied:
+        return None
+    first: dict[int, int] = {}
+    for place, moment in denied:
+        first[place] = min(first.get(place, moment.time), moment.time)
+    gave = {run.place for run in given} & first.keys()
+    everywhere = max((first[place] for place in gave), default=min(first.values()))
+    return Withdrawal(last, ttl, tuple(sorted(moment for _, moment in denied)), everywhere)
 
 
 def ended(found: Withdrawal, brackets: Brackets) -> Brackets:
     """Close the recovery of a broken link by the first answer without a DS behind the last bad."""
     if brackets.first_good is not None:
         return brackets
-    last = brackets.last_bad.time
+    last = max(brackets.last_bad.time, found.everywhere - 1)
     if is_of_caches(found, brackets):
         last = max(last, found.last.time + found.ttl * limits.SECOND)
     good = next((moment for moment in found.absent if moment.time > last), None)

@@ -12,6 +12,9 @@ FINE: Final = 10 * limits.SECOND
 """Brackets and incidents shorter than this are told in milliseconds."""
 
 
+UNOBTAINABLE: Final = "dnskey-unobtainable"
+"""Nothing bad is served where keys never arrive."""
+
 NAMED: Final = 2
 """Resolvers named in a sentence; the rest are counted."""
 
@@ -44,6 +47,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def ended_once(text: str) -> str:
+    """Give a sentence without a second full stop: names of zones end in a dot themselves."""
+    return text[:-1] if text.endswith("..") else text
+
+
 def sentence(incident: dict[str, Any], brackets: Brackets) -> str:
     """Tell what happened, to what, when, for how long, and to whom.
 
@@ -69,10 +77,11 @@ def sentence(incident: dict[str, Any], brackets: Brackets) -> str:
     what = _in_resolvers(incident, named)
     if what is None:
         reason = vocabulary.REASONS[vocabulary.REASON_CODE[incident["reason"]]]
-        what = reason.sentence.format(zone=named)
+        what = ended_once(reason.sentence.format(zone=named))
     parts = [what[:1].upper() + what[1:] if zone == "." else what]
     parts.append(_began(brackets))
     parts.append(_ended(brackets))
+    parts.append(incident.get("aftermath", {}).get("sentence", ""))
     parts.append(_where(incident))
     parts.append(_whom(incident))
     return " ".join(part for part in parts if part)
@@ -149,10 +158,11 @@ def _where(incident: dict[str, Any]) -> str:
         )
     servers = [row for row in incident["servers"] if row["role"] == "zone"]
     bad = sum(1 for row in servers if row["bad"])
+    did = "did not give the keys" if incident["reason"] == UNOBTAINABLE else "served bad data"
     if bad == len(servers):
         each = "The one name server" if bad == 1 else f"All {bad} name servers"
-        return f"{each} seen served bad data."
-    return f"{bad} of the {len(servers)} name servers seen served bad data."
+        return f"{each} seen {did}."
+    return f"{bad} of the {len(servers)} name servers seen {did}."
 
 
 def _whom(incident: dict[str, Any]) -> str:

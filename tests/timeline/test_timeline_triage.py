@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from timeline_scene import Scene, ns
+import pytest
+from timeline_scene import Scene, ns, outage
 
 from forensics.timeline.moments import rfc3339
 from forensics.timeline.story import tell
@@ -42,3 +43,44 @@ def test_a_lame_server_behind_the_resolver_is_shown_beside_clients_lookups() -> 
     story = tell(scene.evidence())
     assert story.triage_cases["lame"]["frame"] == lame
     assert story.triage_cases["servfail-other"]["count"] == 1
+
+
+RESOLVER = "10.0.0.53"
+
+
+def after_the_repair(**late) -> dict[str, int]:
+    """The outage from 100 s to 200 s, in which a resolver failed; and a failure long after it."""
+    scene = outage()
+    scene.ask("www.de.", 120, 2, server=RESOLVER, ede=6)
+    late = {"name": "www.de.", "at": 290, "rcode": 2, "server": RESOLVER} | late
+    scene.ask(late.pop("name"), late.pop("at"), late.pop("rcode"), **late)
+    return tell(scene.evidence(seed=3, cut=7)).triage
+
+
+@pytest.mark.parametrize("ede", [None, 13])
+def test_a_failure_remembered_after_the_repair_is_of_its_cause(ede: int | None) -> None:
+    assert after_the_repair(ede=ede)["validation"] == 2
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        {"server": "10.0.0.54"},  # it had not failed in the outage
+        {"ede": 22},  # it says that no server answered
+        {"ede": 23},
+        {"name": "www.nl."},  # another zone
+        {"at": 700},  # longer than failures are remembered
+    ],
+)
+def test_another_failure_after_the_repair_is_not(late) -> None:
+    found = after_the_repair(**late)
+    assert (found["validation"], found["servfail-other"]) == (1, 1)
+
+
+def test_a_resolver_that_found_the_servers_silent_fails_for_that() -> None:
+    scene = outage()
+    scene.ask("www.de.", 120, 2, server=RESOLVER, ede=6)
+    scene.ask("www.de.", 285, None, client=RESOLVER, server="192.0.2.1", vantage="upstream")
+    scene.ask("www.de.", 290, 2, server=RESOLVER)
+    found = tell(scene.evidence(seed=3, cut=7)).triage
+    assert (found["validation"], found["servfail-other"]) == (1, 1)
