@@ -47,9 +47,6 @@ from forensics.vocabulary import Status
 EXPIRED: Final = vocabulary.REASON_CODE["signature-expired"]
 CONTRADICTED: Final = vocabulary.REASON_CODE["denial-contradicted"]
 
-_NONE: Final = -2
-"""A number that no RRset has."""
-
 @dataclass(slots=True)
 class Stratum:
     """A place x signer x class of records that went bad, with its brackets.
@@ -205,8 +202,8 @@ def bracket(
     linked = np.array([of for of, held in zip(links, found, strict=True) for _ in held])
     frames = np.array(
         [
-            _frame(stratum, catalog, doubted, expired=bool(out), contradicted=bool(denied))
-            for stratum, out, denied in zip(flat, expired, contradicted, strict=True)
+            _frame(stratum, catalog, doubted, expired=bool(out))
+            for stratum, out in zip(flat, expired, strict=True)
         ],
         dtype=np.int64,
     )
@@ -228,7 +225,12 @@ def bracket(
         at, signature, stratum = (part[stratum >= 0] for part in (at, signature, stratum))
         tells = _tells_of_now(rows, at, frames[stratum, 1, 0], catalog)
         # What ran out was right until then, wherever it lay meanwhile.
-        tells |= expired[stratum] & (rows.time[at] < frames[stratum, 0, 0])
+        before_bad = rows.time[at] < frames[stratum, 0, 0]
+        tells |= expired[stratum] & before_bad
+        # A proof that was contradicted only later was no better before: an older one of its was.
+        older = catalog.family[signature] == frames[stratum, 0, 2]
+        older &= catalog.inception[signature] < catalog.inception[frames[stratum, 0, 1]]
+        tells &= ~(contradicted[stratum] & before_bad) | older
         at, signature, stratum = (part[tells] for part in (at, signature, stratum))
         # Where the link is what broke, whatever is secure shows that it stood.
         stands = linked[stratum] & (rows.status[at] == Status.SECURE)
@@ -284,15 +286,11 @@ def _frame(
     doubted: Mapping[tuple[int, int, int, int], tuple[int, int]],
     *,
     expired: bool,
-    contradicted: bool,
 ) -> list[list[int]]:
     """Give one row of `kernels.resolve`'s frames.
 
     What was doubtful may have been bad already: no good answer between it and the first bad counts.
-    Nor does a proof that was contradicted only later show that it was right before.
     """
-    families = [_NONE if contradicted else int(catalog.family[moment.signature])
-                for moment in (stratum.first_bad, stratum.last_bad)]  # fmt: skip
     first, last = stratum.first_bad, stratum.last_bad
     key = (stratum.place, stratum.side, stratum.signer, stratum.record_class)
     low, high = doubted.get(key, (first.time, last.time))
@@ -301,11 +299,11 @@ def _frame(
     made = int(catalog.inception[first.signature]) - (not stratum.state)
     return [
         [
-            min(first.time, low), first.signature, families[0],
+            min(first.time, low), first.signature, int(catalog.family[first.signature]),
             limit, stratum.state, stratum.divide, made,
         ],
         [
-            max(last.time, high), last.signature, families[1],
+            max(last.time, high), last.signature, int(catalog.family[last.signature]),
             -1 if expired else 0, stratum.next_state, stratum.next_divide, 0,
         ],
     ]  # fmt: skip

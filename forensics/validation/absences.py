@@ -49,13 +49,17 @@ _FLAGS: Final = int(
 
 
 class Subject(NamedTuple):
-    """What is judged: `kind` rrset, denial or proof; `detail` tells denials of one name apart."""
+    """What is judged: `kind` rrset, denial or proof; `detail` tells denials of one name apart.
+
+    `made` is the inception of a proof, s: what is older was another one.
+    """
 
     zone: str
     owner: str
     type: int
     kind: str
     detail: str = ""
+    made: int = 0
 
 
 class Event(NamedTuple):
@@ -336,7 +340,13 @@ def _contradict(
                 continue
             done.add((row.denial, row.place, sighted))
             at_row = records.row[row.denial]
-            subject = Subject(row.zone, records.owner[at_row], records.type[at_row], "proof")
+            subject = Subject(
+                row.zone,
+                records.owner[at_row],
+                records.type[at_row],
+                "proof",
+                made=records.inception[at_row] or 0,
+            )
             events.add(subject, sighted, row.place, "denial-contradicted")
 
 
@@ -378,7 +388,12 @@ def _tables(events: Iterable[Event], first: int, notes: tuple[Note, ...]) -> Sub
         {
             "signature": number[subject],
             "signature_id": ":".join(
-                (subject.kind, subject.owner, str(subject.type), subject.detail)
+                (
+                    subject.kind,
+                    subject.owner,
+                    str(subject.type),
+                    subject.detail or str(subject.made or ""),
+                )
             ),
             "owner": subject.owner,
             "type": subject.type,
@@ -387,7 +402,7 @@ def _tables(events: Iterable[Event], first: int, notes: tuple[Note, ...]) -> Sub
             "algorithm": 0,
             "labels": 0,
             "original_ttl": 0,
-            "inception": 0,
+            "inception": subject.made,
             "expiration": 0,
             "records": 0,
             "serial": None,

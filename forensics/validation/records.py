@@ -24,6 +24,7 @@ class SignedRecords:
         self.type: list[int] = signatures["type"].to_pylist()
         self.signer: list[str | None] = signatures["signer"].to_pylist()
         self.labels: list[int] = signatures["labels"].to_pylist()
+        self.inception: list[int | None] = signatures["inception"].to_pylist()
         self.serial: list[int | None] = signatures["serial"].to_pylist()
         self.size: list[int] = signatures["records"].to_pylist()
         self._data = signatures["signed_data"]

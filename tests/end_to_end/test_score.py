@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from labkit.scoring.inputs import Recorded, read_records  # noqa: E402
-from labkit.scoring.judge import COLUMNS, judge  # noqa: E402
+from labkit.scoring.judge import COLUMNS, judge, stray_relief  # noqa: E402
 from labkit.scoring.run import TABLE, kinds, line, recordings, totals  # noqa: E402
 
 UNSEEN = tomllib.loads((ROOT / "captures" / "UNSEEN.toml").read_text())["unseen"]
@@ -112,6 +112,38 @@ def test_a_report_with_one_thing_wrong_is_not_right(case, spoiled: str, change) 
     truth, report = case
     change(report["incidents"][0])
     assert not judge(truth, "pcap", report).right, spoiled
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        {"kind": "repair", "at": "2026-11-24T15:23:59.000000000Z"},  # before the first server's
+        {"kind": "repair", "at": "2026-11-24T15:27:00.000000000Z"},  # long after the last cache
+        {"kind": "old-cache", "at": "2026-11-24T15:22:04.000000000Z"},  # before all of it
+        {"kind": "old-cache", "at": "2026-11-24T15:23:30.000000000Z"},  # what it held had run out
+        {
+            "kind": "old-cache",
+            "at": "2026-11-24T15:22:10.000000000Z",
+            "until": "2026-11-24T15:24:00.000000000Z",
+        },
+    ],
+)
+def test_relief_at_a_time_that_the_acts_do_not_allow_is_invented(case, stray) -> None:
+    truth, report = case
+    row = {"resolver": "192.0.2.53", "basis": "inferred"} | stray
+    report["incidents"][0]["mitigations"].append(row)
+    scored = judge(truth, "pcap", report)
+    assert not scored.right
+    assert scored.mitigations == "1/1, 1 false"
+    truth["views"] = {}  # of a recording where nothing failed
+    assert len(stray_relief(truth, report["incidents"])) > 1
+
+
+def test_relief_that_the_acts_allow_is_none(case) -> None:
+    truth, report = case
+    told = {row["kind"] for row in report["incidents"][0]["mitigations"]}
+    assert told >= {"repair", "old-cache"}
+    assert stray_relief(truth, report["incidents"]) == []
 
 
 def test_a_finding_that_is_due_and_lacks_is_not_right(case) -> None:

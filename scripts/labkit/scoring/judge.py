@@ -346,7 +346,9 @@ def _has(server: dict[str, Any], seen: str) -> bool:
 def _mitigations(truth: dict[str, Any], incidents: list[dict[str, Any]]) -> str:
     """Say how many of the operators' acts were found, and how many were invented.
 
-    A repair at a resolver is the end of its trouble, not an operator's act, and is not counted.
+    A repair is the end of a resolver's trouble, and an old cache its luck: no operator's acts, so
+    that they are not counted among those found; but outside of the time in which the lab's acts
+    allow them they are invented (`stray_relief`).
     """
     kinds = ("negative-trust-anchor", "serve-stale")
     addresses = {r["name"]: set(r["addresses"]) for r in truth.get("resolvers", ())}
@@ -360,7 +362,7 @@ def _mitigations(truth: dict[str, Any], incidents: list[dict[str, Any]]) -> str:
         for m in incident.get("mitigations", ())
         if m["kind"] in kinds and m.get("resolver")
     ]
-    found, invented = set(), 0
+    found, invented = set(), len(stray_relief(truth, incidents))
     for one in said:
         matches = [
             key
@@ -375,6 +377,35 @@ def _mitigations(truth: dict[str, Any], incidents: list[dict[str, Any]]) -> str:
         return "-"
     words = f"{len(found)}/{len(told)}"
     return words + (f", {invented} false" if invented else "")
+
+
+def stray_relief(truth: dict[str, Any], incidents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the repairs and old caches that the lab's acts do not allow.
+
+    Good again, for a resolver or for all, can be nothing before the first server was repaired
+    (where caches alone failed, before they began to), nor long after the last cache may have run
+    out. A cache can only hold the good data from when the first server went bad, until what was
+    fetched just before the last one did has run out.
+    """
+    views = truth.get("views", {})
+    held = views.get("resolver")
+    rows = [m for incident in incidents for m in incident.get("mitigations", ())]
+    rows = [m for m in rows if m["kind"] in {"repair", "old-cache"}]
+    if not held:
+        return rows
+    own = truth.get("view") == "resolver"
+    begin = nanoseconds(views.get("published", held)["bad_from"])
+    repaired = begin if own else nanoseconds(views.get("published", held)["good_from"])
+    allowed = {
+        "repair": (repaired - MOMENT, nanoseconds(held["good_everywhere_from"]) + SLACK),
+        "old-cache": (begin - MOMENT, nanoseconds(held["bad_for_cached_from"]) + 10**9),
+    }
+    return [
+        row
+        for row in rows
+        if not allowed[row["kind"]][0] <= nanoseconds(row["at"])
+        or not nanoseconds(row.get("until", row["at"])) <= allowed[row["kind"]][1]
+    ]
 
 
 def nanoseconds(text: str) -> int:
