@@ -16,6 +16,11 @@ NOTHING_FOUND: Final = "No DNSSEC failure was found in these captures."
 NOTHING_JUDGED: Final = "No signature was there to be judged, so nothing can be said of DNSSEC."
 """Where the captures, or the zone and times asked for, hold no signature."""
 
+NOBODY_BLAMED: Final = (
+    "Lookups failed because validation failed, but these captures show no zone at fault."
+)
+"""Where resolvers say so, or their clock is wrong: the findings tell what is known."""
+
 HEADLINE_LENGTH: Final = 160
 """Characters of a headline that is left whole; a longer one is parted after its first sentence."""
 
@@ -276,8 +281,10 @@ def _sentence(incident: Row) -> str:
 
 
 def _nothing(report: Report) -> str:
-    """Say that nothing was found, or that there was nothing to look at."""
+    """Say that nothing was found, that no zone was to blame, or that nothing was to be seen."""
     counts = part(report, "counts")
+    if _count(part(report, "triage"), "validation"):
+        return NOBODY_BLAMED
     return NOTHING_JUDGED if counts.get("sightings") == 0 else NOTHING_FOUND
 
 

@@ -22,6 +22,7 @@ from forensics.timeline.moments import Moment
 from forensics.timeline.rates import Rates
 from forensics.timeline.series import bin_numbers
 from forensics.timeline.sketch import Distinct, hash_values, mix
+from forensics.timeline.switched import Answers, Servers
 from forensics.timeline.triage import Cases
 
 BIN_KEPT: Final = 2**10
@@ -33,11 +34,12 @@ SAMPLE_NAMES: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A zone and the time in which its incident could hurt, ns, inclusive."""
+    """A zone and the time in which its incident could hurt, ns, inclusive; and its servers."""
 
     zone: str
     begin: int
     end: int
+    servers: Servers = field(default_factory=Servers)
 
 
 @dataclass(slots=True)
@@ -69,6 +71,7 @@ class Impact:
         first_failure, last_failure: SERVFAIL responses to clients.
         rates: of failures and queries, before the incident and in it.
         healing: when each resolver answered again.
+        upstream: what its servers answered resolvers, where some were good.
         quote: what the first of them said, line by line.
     """
 
@@ -90,6 +93,7 @@ class Impact:
     quote: list[str] = field(default_factory=list)
     rates: Rates = field(default_factory=Rates)
     healing: Healing = field(default_factory=Healing)
+    upstream: Answers = field(default_factory=Answers)
 
     @property
     def repeats(self) -> int:
@@ -234,6 +238,7 @@ def walk(
             impact.rates.note(rows, below[zone], window.begin, window.end)
             begun = below[zone] & rows.client_side & (rows.instant >= window.begin)
             impact.healing.note(rows, begun)
+            impact.upstream.note(rows, inside, window.servers)
             at = np.flatnonzero(inside & rows.client_side)
             hurt = _hurt(impact, rows, at, window.zone, known, batch)
             if over is not None:

@@ -25,6 +25,7 @@ from forensics.timeline.moments import FAR, Moment, rfc3339, text_or_none
 from forensics.timeline.onset import Brackets, Stratum, combine, earliest_of
 from forensics.timeline.strata import LINKS, Case
 from forensics.timeline.survey import Episode
+from forensics.timeline.switched import Servers
 from forensics.timeline.wording import sentence
 
 
@@ -159,15 +160,30 @@ def _first_behind(strata: Sequence[Stratum], last_bad: Moment, until: int) -> Mo
     return next((good for good in behind if good.time >= until), None)
 
 
-def window(begun: Draft) -> Window:
+def window(begun: Draft, places: Places) -> Window:
     """Give the time in which an incident could hurt: to the first good answer, else to the end."""
     good = begun.brackets.first_good
-    return Window(begun.zone, begun.brackets.first_bad.time, FAR if good is None else good.time)
+    end = FAR if good is None else good.time
+    return Window(begun.zone, begun.brackets.first_bad.time, end, _standing(begun, places))
+
+
+def _standing(begun: Draft, places: Places) -> Servers:
+    """Tell the zone's servers apart, where its authorities were bad."""
+    if begun.side != AUTHORITY:
+        return Servers()
+    bad: dict[str, tuple[int, int]] = {}
+    for stratum in begun.strata:
+        address = places.server[stratum.place]
+        first, last = stratum.first_bad.time, stratum.last_bad.time
+        held = bad.get(address, (first, last))
+        bad[address] = (min(held[0], first), max(held[1], last))
+    found = severity.standing(begun.case, begun.strata, begun.side)
+    return Servers(bad, frozenset(places.server[place] for place in found.good) - bad.keys())
 
 
 def _span(begun: Draft) -> tuple[int, int]:
-    held = window(begun)
-    return held.begin, held.end
+    good = begun.brackets.first_good
+    return begun.brackets.first_bad.time, FAR if good is None else good.time
 
 
 def complete(

@@ -42,6 +42,10 @@ def told(
         if ("serve-stale", places.server[place]) not in spoken:
             found.append((moment, "serve-stale", places.server[place], "inferred", None))
     found += _old(case, places)
+    found += [
+        (first, "other-server", resolver, "inferred", last)
+        for resolver, (first, last) in impact.upstream.switches().items()
+    ]
     found += _repairs(brackets, impact)
     found.sort(key=lambda row: (row[0], row[1], row[2] or ""))
     return [

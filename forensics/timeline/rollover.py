@@ -336,10 +336,10 @@ def _sentence(zone: str, roll: Roll | None, early: Sequence[Mapping[str, Any]]) 
             for keys in (roll.old, roll.new)
         )
         away = f" in place of {old}" if old else ""
-        how = "by none of the ways that are safe" if roll.method is None else f"by {roll.method}"
+        how = "" if roll.method is None else f" by {roll.method}"
         if roll.kind == "algorithm":
-            how = "(RFC 6781 4.1.4)"
-        head = f"{named} changed {_KINDS[roll.kind]} {how}: {_tags(new)} came{away}."
+            how = " (RFC 6781 4.1.4)"
+        head = f"{named} changed {_KINDS[roll.kind]}{how}: {_tags(new)} came{away}."
     if not early:
         return f"{head} No step came before caches could follow."
     return " ".join([head, *(row["sentence"] for row in early)])

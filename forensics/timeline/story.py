@@ -103,7 +103,7 @@ def tell(evidence: Evidence) -> Story:
         held[:] = [run.at(int(places.same[run.place])) for run in held]
     drafts = _drafts(chosen, evidence, judge, catalog, places, seen, runs, over, origin, width)
     clock_steps = steps.ClockSteps()
-    windows = [window(begun) for begun in drafts]
+    windows = [window(begun, places) for begun in drafts]
     traffic = impact.walk(
         clock_steps.watched(evidence.transactions()),
         windows,

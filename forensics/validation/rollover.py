@@ -53,7 +53,8 @@ def rollover_notes(trust: Trust) -> list[Note]:
                 "anchor-revoked",
                 zone,
                 sentence=(
-                    f"{zone} revoked the key of a trust anchor (tag {old}, first seen revoked at "
+                    f"{'The root zone' if zone == '.' else zone} revoked the key of a trust "
+                    f"anchor (tag {old}, first seen revoked at "
                     f"{_text(min(revoked.values()))}): validators that follow RFC 5011 drop it."
                     + (f" Key signing keys seen beside it: {new}." if new else "")
                 ),

@@ -14,7 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forensics.report import canvas, charts, times, words
-from forensics.report.account import NOTHING_FOUND, account, duration, gravest_first, window
+from forensics.report.account import (
+    NOBODY_BLAMED,
+    NOTHING_FOUND,
+    account,
+    duration,
+    gravest_first,
+    window,
+)
 from forensics.report.html import matrix, render_html
 from forensics.report.markdown import render_markdown
 from forensics.report.summary import WIDTH, render_summary
@@ -132,6 +139,15 @@ def test_nothing_found_says_what_was_seen() -> None:
         assert "12 packets" in text
     report["counts"]["signatures"] = 0
     assert "nothing could be judged" in render_summary(report)
+
+
+def test_lookups_that_failed_validation_are_not_called_no_failure() -> None:
+    report = samples.empty()
+    report["triage"] = {**report["triage"], "validation": 3}
+    for text in (render_html(report), render_markdown(report), render_summary(report)):
+        told = " ".join(text.split())
+        assert NOTHING_FOUND not in told
+        assert NOBODY_BLAMED in told
 
 
 @pytest.mark.parametrize("kind", ["private-root", "clock"])
