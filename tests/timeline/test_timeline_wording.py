@@ -79,6 +79,23 @@ def test_a_sentence_about_resolvers_alone_does_not_accuse_the_zone() -> None:
     assert told.startswith("Resolvers (192.0.2.53, 192.0.2.55, and 1 more) gave answers for de. ")
 
 
+def test_keys_that_never_arrive_are_no_bad_data_and_a_sentence_ends_once() -> None:
+    incident = {
+        "view": "published",
+        "zone": "lk.",
+        "reason": "dnskey-unobtainable",
+        "resolvers": [],
+        "servers": [{"role": "zone", "bad": 1}, {"role": "zone", "bad": 0}],
+        "impact": {"transactions": 0},
+    }
+    moment = Moment(1_000_000_000, 0, 1)
+    told = sentence(incident, Brackets(None, moment, moment, None))
+    assert "but nobody could fetch the keys of lk. It was already failing" in told
+    assert told.endswith("1 of the 2 name servers seen did not give the keys.")
+    told = sentence(incident | {"reason": "ds-mismatch"}, Brackets(None, moment, moment, None))
+    assert told.endswith("1 of the 2 name servers seen served bad data.")
+
+
 def test_each_reason_that_can_accuse_has_words_for_a_resolver() -> None:
     bogus = {
         reason.code for reason in vocabulary.REASONS if reason.status is vocabulary.Status.BOGUS
