@@ -19,7 +19,7 @@ the last bad.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -42,6 +42,7 @@ from forensics.timeline.kernels import (
 )
 from forensics.timeline.moments import FAR, Moment
 from forensics.timeline.strata import LINKS, Case, Cell, assign, chained, rows_of_cases
+from forensics.timeline.survey import Spell
 from forensics.vocabulary import Status
 
 EXPIRED: Final = vocabulary.REASON_CODE["signature-expired"]
@@ -194,7 +195,11 @@ def bracket(
     proven = chained(evidence, catalog, cases)
     suspects = _suspects(evidence, catalog, {case.episode.zone for case in cases})
     reasons = np.array(
-        [_reason(one, case) for case, held in zip(cases, found, strict=True) for one in held]
+        [
+            reason
+            for case, held in zip(cases, found, strict=True)
+            for reason in _reasons(held, case.episode.spells)
+        ]
     )
     doubted = {key: span for case in cases for key, span in case.doubted.items()}
     expired, contradicted = reasons == EXPIRED, reasons == CONTRADICTED
@@ -249,21 +254,21 @@ def bracket(
     return found
 
 
-def _reason(stratum: Stratum, case: Case) -> int:
-    """Give the reason of a stratum's first bad sighting; -1 where several may be."""
-    first = stratum.first_bad
-    found = {
-        spell.reason
-        for spell in case.episode.spells
-        if (spell.side, spell.place) == (stratum.side, stratum.place)
-        and spell.first.time <= first.time <= spell.last.time
-    }
-    exact = {
-        spell.reason
-        for spell in case.episode.spells
-        if spell.first.signature == first.signature and spell.reason in found
-    }
-    return min(exact or found) if len(exact or found) == 1 else -1
+def _reasons(held: Sequence[Stratum], spells: Sequence[Spell]) -> Iterator[int]:
+    """Give the reason of the first bad sighting of each stratum; -1 where several may be."""
+    at_place: dict[tuple[int, int], list[Spell]] = {}
+    for spell in spells:
+        at_place.setdefault((spell.side, spell.place), []).append(spell)
+    for stratum in held:
+        first = stratum.first_bad
+        near = [
+            spell
+            for spell in at_place.get((stratum.side, stratum.place), ())
+            if spell.first.time <= first.time <= spell.last.time
+        ]
+        exact = {spell.reason for spell in near if spell.first.signature == first.signature}
+        found = exact or {spell.reason for spell in near}
+        yield min(found) if len(found) == 1 else -1
 
 
 def _tells_of_now(
