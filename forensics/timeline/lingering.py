@@ -22,6 +22,7 @@ from forensics.timeline.lineage import ZoneFinder
 from forensics.timeline.moments import FAR
 
 if TYPE_CHECKING:
+    from forensics.timeline.columns import Coded
     from forensics.timeline.impact import Window
     from forensics.timeline.lookups import Lookups
 
@@ -51,7 +52,8 @@ class Lingering:
         at &= np.isin(rows.ede, (-1, CACHED_ERROR))
         blamed = self.failed - self.unheard
         known = np.array([text in blamed for text in rows.server.values.to_pylist()], dtype=bool)
-        return at & rows.server.lookup(known, absent=False).astype(bool)
+        found: NDArray[np.bool_] = at & rows.server.lookup(known, absent=False).astype(bool)
+        return found
 
     def note(self, rows: Lookups, below: NDArray[np.bool_]) -> None:
         """Take in a batch."""
@@ -91,7 +93,7 @@ def watch(batches: Iterator[Any], windows: Sequence[Window]) -> list[Lingering]:
     return found
 
 
-def _texts(column: lookups.Coded, chosen: NDArray[np.bool_]) -> set[str]:
+def _texts(column: Coded, chosen: NDArray[np.bool_]) -> set[str]:
     """Give the texts of some rows of a column."""
     codes = np.unique(column.codes[chosen])
     return {column.values[code].as_py() for code in codes[codes >= 0].tolist()}

@@ -249,7 +249,8 @@ def _spells(found: dict[Key, list[int]], judge: Judge, asked: NDArray[np.bool_])
             place,
             Moment(*held[:4]),
             Moment(*held[4:8]),
-            *held[8:],
+            bad=held[8],
+            weak=held[9],
             cached=of_caches,
         )
         for (zone, reason, side, place, _, stray, of_caches), held in found.items()
