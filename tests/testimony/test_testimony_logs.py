@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from forensics.capture.containers import Stream
 from forensics.capture.lines import text_lines
-from forensics.testimony.logs.entry import FAILURE, NTA_ADDED, NTA_REMOVED
+from forensics.testimony.logs.entry import FAILURE, NTA_ADDED, NTA_REMOVED, STALE
 from forensics.testimony.logs.holding import hold
 from forensics.testimony.logs.reading import FORMATS, read
 from forensics.testimony.logs.stamps import Stamps
@@ -78,6 +78,10 @@ LINES = (
      "'nta -lifetime 3600 de'"), (NTA_ADDED, "de.", "", "rndc nta")),
     ("bind", ("24-Nov-2026 19:39:39.123 general: info: received control channel command "
      "'nta -remove de'"), (NTA_REMOVED, "de.", "", "rndc nta")),
+    ("bind", ("24-Nov-2026 19:39:39.123 serve-stale: info: www.de resolver failure, stale answer "
+     "used (broken trust chain)"), (STALE, "www.de.", "", "resolver failure")),
+    ("bind", ("24-Nov-2026 19:39:39.123 serve-stale: info: www.de stale answer used, an attempt to "
+     "refresh the RRset will still be made"), (STALE, "www.de.", "", "refreshed behind it")),
     ("powerdns", ("Nov 24 19:39:39 host pdns_recursor[7]: Answer to www.x.de|AAAA for "
      "192.0.2.7:4000 validates as BogusNoValidRRSIG"),
      (FAILURE, "www.x.de.", "AAAA", "validates as BogusNoValidRRSIG")),
@@ -94,6 +98,14 @@ def test_a_line_of_each_kind(name, line, want) -> None:
     assert log.format == name
     ((_, entry),) = log.entries
     assert tuple(entry) == want
+
+
+def test_stale_data_that_there_was_none_of_is_no_mitigation() -> None:
+    line = (
+        "24-Nov-2026 19:39:39.123 serve-stale: info: www.de resolver failure, stale answer "
+        "unavailable (broken trust chain)"
+    )
+    assert read("log", [line], NEAR).entries == []
 
 
 AT = int(datetime(2026, 11, 24, 19, 39, 39, tzinfo=UTC).timestamp()) * SECOND
@@ -191,6 +203,21 @@ def test_a_negative_trust_anchor_that_the_lab_set_is_found_at_its_time() -> None
     assert (found["kind"], found["basis"]) == ("negative-trust-anchor", "log")
     gap = datetime.fromisoformat(found["at"]) - datetime.fromisoformat(str(set_["at"]))
     assert abs(gap.total_seconds()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [("19:39:45", ["serve-stale"]), ("19:38:00", []), ("19:50:00", [])],
+)
+def test_stale_data_served_in_the_incident_is_a_mitigation(when: str, told: list[str]) -> None:
+    start, end = "2026-11-24T19:39:39.000000000Z", "2026-11-24T19:40:39.000000000Z"
+    incident = _incident("de.", start, end)
+    line = f"2026-11-24T{when}.000Z serve-stale: info: www.de {{}}, stale answer used (failure)"
+    lines = [line.format("resolver failure"), line.format("query within stale refresh time")]
+    hold([read("b.log", lines, NEAR)], [incident])
+    assert [row["kind"] for row in incident["mitigations"]] == told
+    assert all((row["basis"], row["resolver"]) == ("log", "b.log")
+               for row in incident["mitigations"])  # fmt: skip
 
 
 def test_without_incidents_nothing_is_explained() -> None:

@@ -1,4 +1,4 @@
-"""BIND's categories dnssec and lame-servers, and its control channel's negative trust anchors."""
+"""BIND's categories dnssec, lame-servers and serve-stale; negative trust anchors set by rndc."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from forensics.testimony.logs.entry import (
     FAILURE,
     NTA_ADDED,
     NTA_REMOVED,
+    STALE,
     TEXT,
     Entry,
     absolute,
@@ -17,7 +18,7 @@ from forensics.testimony.logs.entry import (
 NAME: Final = "bind"
 
 _MARK: Final = re.compile(
-    r"(?:^|\s)(?:dnssec|lame-servers|resolver|general|query-errors|client):\s+"
+    r"(?:^|\s)(?:dnssec|lame-servers|resolver|general|query-errors|client|serve-stale):\s+"
     r"(?:info|notice|warning|error|debug \d+):|\bnamed\[\d+\]:"
 )
 _VALIDATING: Final = re.compile(r"validating (\S+)/([A-Z0-9]+)(?:/\S+)?:\s*(.*)")
@@ -31,6 +32,10 @@ _FAULTS: Final = (
 )  # fmt: skip
 """Words by which a `validating` line tells a failure; others tell progress."""
 _NTA: Final = re.compile(r"control channel command 'nta\s+([^']+)'")
+_STALE: Final = re.compile(
+    r"(?:^|\s)(\S+) (resolver failure|client timeout|query within stale refresh time)?,? ?"
+    r"stale answer used\b"
+)
 _DETAIL: Final = re.compile(r"\s*\(.*?\)")
 
 
@@ -50,6 +55,9 @@ def parse(line: str) -> Entry | None:
     match = _RESOLVING.search(line)
     if match is not None:
         return Entry(FAILURE, absolute(match[2]), match[3], match[1][:TEXT])
+    match = _STALE.search(line)
+    if match is not None:
+        return Entry(STALE, absolute(match[1]), "", match[2] or "refreshed behind it")
     match = _NTA.search(line)
     return None if match is None else _anchor(match[1].split())
 

@@ -9,6 +9,8 @@ FAILURE: Final = "failure"
 NTA_ADDED: Final = "nta-added"
 """a negative trust anchor was set by hand (RFC 7646)"""
 NTA_REMOVED: Final = "nta-removed"
+STALE: Final = "stale"
+"""answered from data that had run out (RFC 8767)"""
 
 TEXT: Final = 200
 """Characters of a line's own words that are kept."""
@@ -18,7 +20,7 @@ class Entry(NamedTuple):
     """One line that says something of validation.
 
     Attributes:
-        kind: `FAILURE`, `NTA_ADDED` or `NTA_REMOVED`.
+        kind: `FAILURE`, `NTA_ADDED`, `NTA_REMOVED` or `STALE`.
         name: what it is about, lower case with the final dot.
         type: the type asked for or validated, in text; empty: not said.
         words: the resolver's own reason, without names and addresses, for counting.

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from forensics import limits
 from forensics.knowledge import is_subdomain
-from forensics.testimony.logs.entry import FAILURE, NTA_ADDED, Entry
+from forensics.testimony.logs.entry import FAILURE, NTA_ADDED, STALE, Entry
 from forensics.testimony.logs.reading import Log
 from forensics.testimony.responses import AFTERMATH, read_time, time_text
 
@@ -21,6 +21,10 @@ EARLY: Final = 5 * limits.SECOND
 
 WORDS: Final = 5
 """Kinds of words that are quoted from a log for one incident."""
+
+
+MITIGATIONS: Final = {NTA_ADDED: "negative-trust-anchor", STALE: "serve-stale"}
+"""What an entry shows its resolver to have done, by its kind."""
 
 
 @dataclass(slots=True)
@@ -75,8 +79,8 @@ def hold(logs: Sequence[Log], incidents: Sequence[dict[str, Any]]) -> dict[str, 
         for time, entry in log.entries:
             row = _explained(time, entry, windows)
             if entry.kind != FAILURE:
-                if row is not None and time is not None and entry.kind == NTA_ADDED:
-                    _mitigate(row, log, time)
+                if row is not None and time is not None and entry.kind in MITIGATIONS:
+                    _mitigate(row, log, time, entry.kind)
                 continue
             held = alone if row is None else by_incident.setdefault(row["id"], _Held())
             held.add(time, entry)
@@ -103,16 +107,18 @@ def _explained(
     return None
 
 
-def _mitigate(row: dict[str, Any], log: Log, time: int) -> None:
-    """Note a negative trust anchor, once a log."""
-    known = any(
-        one["kind"] == "negative-trust-anchor" and one["resolver"] == log.path
-        for one in row["mitigations"]
-    )
+def _mitigate(row: dict[str, Any], log: Log, time: int, entry: str) -> None:
+    """Note a negative trust anchor, or stale data served while it lasted; each once a log."""
+    kind = MITIGATIONS[entry]
+    begun = read_time(row["onset"]["first_bad"], 0) - EARLY
+    ended = read_time(row["recovery"]["first_good"], 2**62) + EARLY
+    if entry == STALE and not begun <= time <= ended:
+        return
+    known = any(one["kind"] == kind and one["resolver"] == log.path for one in row["mitigations"])
     if not known:
         row["mitigations"].append(
             {
-                "kind": "negative-trust-anchor",
+                "kind": kind,
                 "resolver": log.path,
                 "at": time_text(time),
                 "basis": "log",
