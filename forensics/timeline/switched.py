@@ -21,7 +21,8 @@ from forensics.timeline.moments import Moment
 from forensics.timeline.sketch import hash_values, mix
 
 if TYPE_CHECKING:
-    from forensics.timeline.lookups import Coded, Lookups
+    from forensics.timeline.columns import Coded
+    from forensics.timeline.lookups import Lookups
 
 RETRY: Final = 3 * limits.SECOND
 """A question that comes again later may be a new lookup: TTLs are seldom shorter."""
