@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from forensics import limits
 from forensics.archive.frames import FRAMES, Frames
-from forensics.archive.layout import INDEX, LONG, part_name
+from forensics.archive.layout import INDEX, KEY_TAGS_FILE, LONG, part_name
 from forensics.archive.store import Store
 from forensics.archive.view import write_changes
 from forensics.capture.losses import REASONS
@@ -109,6 +109,7 @@ def join(
         border,
     )
     _join_facts(store, parts, folder, unsolicited)
+    _join_key_tags(store, parts, folder)
     _write_numbers(folder, signature_numbers, place_numbers)
     index = {
         "parts": [
@@ -375,6 +376,31 @@ def _join_facts(store: Store, parts: Sequence[Part], folder: Path, unsolicited: 
     write_table(
         folder, "losses", pa.concat_tables([pa.Table.from_pylist(lost, schema=LOSSES), rest])
     )
+
+
+def _join_key_tags(store: Store, parts: Sequence[Part], folder: Path) -> None:
+    """Write the claims of trust of all parts, if there are any."""
+    import pyarrow.parquet as pq
+
+    from forensics.archive.tables import write_table
+    from forensics.testimony.keytags import KeyTags
+
+    found = KeyTags()
+    for part in parts:
+        name = part_name(part.name, KEY_TAGS_FILE)
+        if name not in part.record["files"]:
+            continue
+        rows = _as_integers(_as_integers(pq.read_table(store.open(name)), "first"), "last")
+        name = part_name(part.name, FRAMES)
+        frames = Frames(store, name, part.captures) if part.is_seam else None
+        for row in rows.to_pylist():
+            row["capture"] = part.captures[0]
+            if frames is not None:
+                row["capture"] = int(frames.capture[row["frame"] - 1])
+                row["frame"] = int(frames.frame[row["frame"] - 1])
+            found.add(row)
+    if found.claims:
+        write_table(folder, "key_tags", found.table())
 
 
 _TIMES: Final = ("first", "last")

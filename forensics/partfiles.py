@@ -15,7 +15,15 @@ from typing import Any, Final
 import numpy as np
 
 from forensics import limits
-from forensics.archive.layout import LONG, RECORD, day_number, day_of, long_name, part_name
+from forensics.archive.layout import (
+    KEY_TAGS_FILE,
+    LONG,
+    RECORD,
+    day_number,
+    day_of,
+    long_name,
+    part_name,
+)
 from forensics.archive.store import Store
 from forensics.chaining import write_candidates
 from forensics.errors import InputError
@@ -96,6 +104,8 @@ def write_part(
         more = finish(own)
         for name in ("captures", "losses", "signatures"):
             (tables / f"{name}.parquet").replace(own / f"{name}.parquet")
+        if (tables / KEY_TAGS_FILE).exists():  # hardly any query names key tags
+            (tables / KEY_TAGS_FILE).replace(own / KEY_TAGS_FILE)
         _write_responders(own, result.responders, evidence.paired, evidence.begins)
         _write_runs(own, *evidence.raw_runs())
         _write_aside(own, evidence.aside)

@@ -269,8 +269,7 @@ KEY_TAGS: Final = _schema(
         ("count", pa.uint64(), "queries"),
     ],
 )
-"""Claims of trust; the file is there only where some query carried the option. A dataset that grows
-does not keep it."""
+"""Claims of trust; the file is there only where some query carried the option."""
 
 CHECKS: Final = _schema(
     "checks",

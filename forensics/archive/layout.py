@@ -23,6 +23,9 @@ LAYOUT: Final = 2
 LONG: Final = ("transactions", "sightings", "unsigned")
 """The tables that are parted by day and sensor."""
 
+KEY_TAGS_FILE: Final = "key_tags.parquet"
+"""Of the files that a part may lack."""
+
 RECORD: Final = "part.json"
 INDEX: Final = "index.json"
 MANIFEST: Final = "manifest.json"

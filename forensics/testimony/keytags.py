@@ -61,6 +61,21 @@ class KeyTags:
         held[1] = max(held[1], time)
         held[4] += 1
 
+    def add(self, row: dict[str, Any]) -> None:
+        """Take a row of another run's table (schemas.KEY_TAGS, times in ns)."""
+        claim = (row["client"], row["zone"], tuple(row["tags"]))
+        told = [row[name] for name in ("first", "last", "capture", "frame", "count")]
+        held = self.claims.get(claim)
+        if held is None:
+            if len(self.claims) >= TRUST_SIGNALS:
+                self.left_out += 1
+                return
+            self.claims[claim] = told
+            return
+        first = min((held[0], held[2], held[3]), (told[0], told[2], told[3]))
+        last, count = max(held[1], told[1]), held[4] + told[4]
+        self.claims[claim] = [first[0], last, first[1], first[2], count]
+
     def table(self) -> Any:
         """Return schemas.KEY_TAGS, in order of sender, zone and tags."""
         import pyarrow as pa

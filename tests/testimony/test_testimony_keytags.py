@@ -11,8 +11,10 @@ import dns.rdatatype
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forensics.archive.tables import iter_batches
+from forensics.archive.opening import tables_of
+from forensics.archive.tables import iter_batches, read_table
 from forensics.archive.view import has
+from forensics.batch import ingest_batch
 from forensics.cryptopan import read_key
 from forensics.ingest import ingest
 from forensics.options import Options
@@ -104,3 +106,42 @@ def test_the_report_says_it_and_hides_the_sender_when_asked(tmp_path) -> None:
     (found,) = [f for f in again["findings"] if f["kind"] == "trust-signals"]
     assert found["signals"][0]["client"] != "198.51.100.7"
     assert found["signals"][0]["tags"] == [20326]
+
+
+def test_a_dataset_that_grows_keeps_what_one_run_finds(tmp_path) -> None:
+    """Three files, in any order: the same claims, the first frame of the earliest of each."""
+    sent = [
+        [("198.51.100.7", query(".", "DNSKEY", option(20326)))],
+        [("198.51.100.8", query(".", "NS")), ("198.51.100.7", query(".", "DNSKEY", option(20326)))],
+        [
+            ("198.51.100.9", query(".", "DNSKEY", option(38696, 20326))),
+            ("198.51.100.7", query(".", "DNSKEY", option(38696))),
+        ],
+    ]
+    files = [pcap(tmp_path / f"{at}.pcap", *messages) for at, messages in enumerate(sent)]
+    whole = tmp_path / "whole"
+    assert not ingest(files, whole).errors
+    expected = list(claims_of(iter_batches(whole, "key_tags")))
+    assert [row["count"] for row in expected] == [2, 1, 1]
+    root = tmp_path / "dataset"
+    for file in (files[2], files[0], files[1]):
+        ingest_batch([file], str(root), Options())
+    found = tables_of(root)
+    assert has(found, "key_tags")
+    names = {path: number for number, path in enumerate(files)}
+    here = read_table(found, "captures")
+    moved = {
+        number: names[path]
+        for number, path in zip(here["capture"].to_pylist(), here["path"].to_pylist(), strict=True)
+    }
+    told = [
+        {**row, "capture": moved[row["capture"]]}
+        for row in claims_of(iter_batches(found, "key_tags"))
+    ]
+    assert told == expected
+
+
+def test_a_dataset_without_claims_has_no_such_table(tmp_path) -> None:
+    file = pcap(tmp_path / "a.pcap", ("198.51.100.8", query(".", "NS")))
+    ingest_batch([file], str(tmp_path / "dataset"), Options())
+    assert not has(tables_of(tmp_path / "dataset"), "key_tags")

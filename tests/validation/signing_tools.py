@@ -62,56 +62,57 @@ def _bits(algorithm: int) -> list[str]:
     return ["-b", str(RSA_BITS)] if algorithm < 12 else []
 
 
-def by_bind(algorithm: int, denial: str, where: Path) -> Path:
+def by_bind(algorithm: int, denial: str, where: Path, origin: str = ORIGIN) -> Path:
     for more in (["-f", "KSK"], []):
         run(
-            "dnssec-keygen", "-q", "-a", str(algorithm), *_bits(algorithm), *more, ORIGIN,
+            "dnssec-keygen", "-q", "-a", str(algorithm), *_bits(algorithm), *more, origin,
             where=where,
         )  # fmt: skip
     nsec3 = {"nsec": [], "nsec3": ["-3", "ab"], "opt-out": ["-3", "-", "-A"]}[denial]
     run(
         "dnssec-signzone", "-S", "-P", "-K", where, *nsec3, "-s", INCEPTION, "-e", EXPIRATION,
-        "-o", ORIGIN, "-f", "signed", "zone", where=where,
+        "-o", origin, "-f", "signed", "zone", where=where,
     )  # fmt: skip
     return where / "signed"
 
 
-def by_knot(algorithm: int, denial: str, where: Path) -> Path:
+def by_knot(algorithm: int, denial: str, where: Path, origin: str = ORIGIN) -> Path:
     nsec3 = ""
     if denial != "nsec":
         opt_out = "on" if denial == "opt-out" else "off"
         nsec3 = f"    nsec3: on\n    nsec3-iterations: 0\n    nsec3-opt-out: {opt_out}\n"
+        nsec3 += "    nsec3-salt-length: 0\n"  # a random one else, and another order of hashes
     size = f"    ksk-size: {RSA_BITS}\n    zsk-size: {RSA_BITS}\n" if algorithm < 12 else ""
     (where / "knot.conf").write_text(
         f"server:\n    rundir: {where}\ndatabase:\n    storage: {where}/db\n"
         f"policy:\n  - id: p\n    algorithm: {ALGORITHMS[algorithm][1]}\n{size}"
         f"    rrsig-lifetime: 20d\n    rrsig-refresh: 5d\n{nsec3}"
-        f"zone:\n  - domain: example\n    file: {where}/zone\n"
+        f"zone:\n  - domain: {origin}\n    file: {where}/zone\n"
         "    dnssec-signing: on\n    dnssec-policy: p\n"
     )
     for folder in ("out", "db"):
         (where / folder).mkdir()
-    run("kzonesign", "-c", "knot.conf", "-t", str(NOW), "-o", "out", "example", where=where)
+    run("kzonesign", "-c", "knot.conf", "-t", str(NOW), "-o", "out", origin, where=where)
     return where / "out" / "zone"
 
 
-def by_ldns(algorithm: int, denial: str, where: Path) -> Path:
+def by_ldns(algorithm: int, denial: str, where: Path, origin: str = ORIGIN) -> Path:
     names = [
         run(
-            "ldns-keygen", "-a", ALGORITHMS[algorithm][0], *_bits(algorithm), *more, ORIGIN,
+            "ldns-keygen", "-a", ALGORITHMS[algorithm][0], *_bits(algorithm), *more, origin,
             where=where,
         ).strip()
         for more in (["-k"], [])
     ]  # fmt: skip
     nsec3 = {"nsec": [], "nsec3": ["-n"], "opt-out": ["-n", "-p"]}[denial]
     run(
-        "ldns-signzone", *nsec3, "-i", INCEPTION, "-e", EXPIRATION, "-o", ORIGIN, "-f", "signed",
+        "ldns-signzone", *nsec3, "-i", INCEPTION, "-e", EXPIRATION, "-o", origin, "-f", "signed",
         "zone", *names, where=where,
     )  # fmt: skip
     return where / "signed"
 
 
-SIGNERS: dict[str, tuple[str, Callable[[int, str, Path], Path]]] = {
+SIGNERS: dict[str, tuple[str, Callable[..., Path]]] = {
     "bind": ("dnssec-signzone", by_bind),
     "knot": ("kzonesign", by_knot),
     "ldns": ("ldns-signzone", by_ldns),
@@ -123,11 +124,13 @@ def missing(*tools: str) -> str | None:
     return next((tool for tool in tools if shutil.which(tool) is None), None)
 
 
-def sign(signer: str, algorithm: int, denial: str, where: Path) -> Path:
+def sign(
+    signer: str, algorithm: int, denial: str, where: Path, origin: str = ORIGIN, text: str = TEXT
+) -> Path:
     """Sign the zone; return its file."""
-    (where / "zone").write_text(TEXT)
-    return SIGNERS[signer][1](algorithm, denial, where)
+    (where / "zone").write_text(text)
+    return SIGNERS[signer][1](algorithm, denial, where, origin)
 
 
-def load(path: Path) -> dns.zone.Zone:
-    return dns.zone.from_file(str(path), ORIGIN, relativize=False, check_origin=False)
+def load(path: Path, origin: str = ORIGIN) -> dns.zone.Zone:
+    return dns.zone.from_file(str(path), origin, relativize=False, check_origin=False)
