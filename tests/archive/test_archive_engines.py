@@ -58,7 +58,7 @@ def test_duckdb_joins_the_stitches(dataset) -> None:  # noqa: F811
 
 
 def test_polars_reads_the_same_rows(dataset) -> None:  # noqa: F811
-    polars = pytest.importorskip("polars", reason="polars is no dependency of the tests")
+    polars = pytest.importorskip("polars", reason="polars is not installed")
     frame = polars.scan_parquet(f"{dataset}/sightings/**/*.parquet", hive_partitioning=True)
     count = frame.select(polars.len()).collect().item()
     assert count == sum(b.num_rows for b in iter_batches(tables_of(dataset), "sightings"))

@@ -10,9 +10,10 @@ from test_archive_parts import files, rows_of  # noqa: F401
 from forensics.archive.opening import opened, tables_of
 from forensics.batch import ingest_batch
 from forensics.options import Options
+from forensics.pipeline import report_dataset
 
-moto = pytest.importorskip("moto.server", reason="moto's server is no dependency of the tests")
-s3fs = pytest.importorskip("s3fs", reason="s3fs is no dependency of the tests")
+moto = pytest.importorskip("moto.server", reason="moto is not installed")
+s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
 
 
 @pytest.fixture
@@ -39,3 +40,9 @@ def test_s3_holds_the_same_dataset(bucket, files, tmp_path) -> None:  # noqa: F8
     with opened("s3://captures/set") as tables:
         for name in ("transactions", "sightings", "keys"):
             assert rows_of(tables, name) == rows_of(tables_of(tmp_path / "local"), name)
+    near = report_dataset(tmp_path / "local", tmp_path / "near", Options(), figures=False).report
+    far = report_dataset("s3://captures/set", tmp_path / "far", Options(), figures=False).report
+    assert [row["path"] for row in far["captures"]] == inputs
+    for name in ("counts", "triage", "agreement", "series"):
+        assert far[name] == near[name]
+    assert far["counts"]["transactions"] > 0
