@@ -18,6 +18,7 @@ from forensics.explanation.records import (
     TYPE_CNAME,
     Response,
     RRset,
+    relabelled,
 )
 from forensics.explanation.signer import Signer
 from forensics.explanation.signing import Tried
@@ -56,7 +57,7 @@ def ds_rrset(response: Response, name: str) -> RRset | None:
         for rrset in response.sets(section, TYPE_DS):
             if rrset.owner == name and rrset.rdatas and not rrset.is_wildcard:
                 return rrset
-    return None
+    return relabelled(response, name, TYPE_DS)
 
 
 def tells(response: Response, name: str) -> str | None:
@@ -199,13 +200,15 @@ def _judge_ds(
         link = _link(name, Status.INDETERMINATE, "dnskey-not-captured", cited, sentence, named)
         return Cut(SIGNED, link, delegation, parent.zone)
     tried = parent.best(rrset, response.time)
+    if rrset.is_wildcard and (tried is None or tried.is_good):
+        return Cut(UNKNOWN)
     if tried is None:
         sentence = (
             f"{server_text(response)} served the DS records of {said(name)} without a signature."
         )
         return Cut(BROKEN, _link(name, Status.BOGUS, "rrsig-missing", cited, sentence, named))
     if not tried.is_good:
-        return _failed(name, tried, cited, f"over the DS records of {said(name)}", named)
+        return _failed(name, tried, cited, f"over the DS records of {said(name)}", named, "ds")
     sentence = f"{said(parent.zone)} vouches for {tags_text(named)} of {said(name)}."
     link = _link(name, Status.SECURE, "none", cited, sentence, named, tried.end)
     return Cut(SIGNED, link, delegation, parent.zone)
@@ -281,13 +284,14 @@ def _judge_name_error(
 
 
 def _failed(
-    name: str, tried: Tried, cited: tuple[Cited, ...], what: str, named: tuple[tuple[int, int], ...]
-) -> Cut:
+    name: str, tried: Tried, cited: tuple[Cited, ...], what: str,
+    named: tuple[tuple[int, int], ...], kind: str = "denial",
+) -> Cut:  # fmt: skip
     """The cut whose proof carries a signature that does not stand."""
     status = status_of(tried.reason)
     sentence = f"The signature of key {tried.signature.tag} {what} does not stand."
     keys = ((tried.signature.tag, tried.signature.algorithm),)
-    kind = "ds" if named else "denial"
+    kind = "ds" if named else kind
     link = _link(name, status, tried.reason, cited, sentence, keys, kind=kind)
     kind_of_cut = BROKEN if status == Status.BOGUS else UNKNOWN
     return Cut(kind_of_cut, replace(link, is_weak=tried.is_weak))

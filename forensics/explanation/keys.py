@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from forensics.explanation.chain import Cited, Link, ServerView, rank
 from forensics.explanation.current import Current, accuses, current
-from forensics.explanation.records import NOERROR, TYPE_CNAME, Response, RRset
+from forensics.explanation.records import NOERROR, TYPE_CNAME, Response, RRset, relabelled
 from forensics.explanation.signing import Checker, Tried
 from forensics.explanation.words import said, server_text, tags_text
 from forensics.knowledge import DIGESTS, DelegationSigner, Key, referred, wire_name
@@ -57,7 +57,8 @@ def key_rrset(response: Response, zone: str) -> RRset | None:
         for rrset in response.sets(section, TYPE_DNSKEY):
             if rrset.owner == zone and rrset.rdatas and not rrset.is_wildcard:
                 return rrset
-    return None
+    damaged = relabelled(response, zone, TYPE_DNSKEY)
+    return damaged if damaged and damaged.rdatas else None
 
 
 def is_absent(response: Response, zone: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from forensics.knowledge import is_subdomain
 from forensics.vocabulary import TYPE_NS, TYPE_SOA, Section
 
 TYPE_CNAME: Final = 5
@@ -202,3 +203,15 @@ class Response:
                 if rrset.type == TYPE_NS and rrset.section == Section.AUTHORITY:
                     return rrset.owner
         return None
+
+
+def relabelled(response: Response, name: str, kind: int) -> RRset | None:
+    """Return what was asked for by name and type, and is signed as if a wildcard had made it.
+
+    A signature with fewer labels than the owner has is over another owner (RFC 4035 5.3.2); of DS
+    and DNSKEY RRsets, which wildcards do not make, only damage looks so.
+    """
+    if (response.qname, response.qtype) != (name, kind):
+        return None
+    found = [r for r in response.sets(Section.ANSWER, kind) if r.is_wildcard]
+    return next((r for r in found if is_subdomain(name, r.owner.removeprefix("*.") or ".")), None)
