@@ -107,7 +107,9 @@ def _key_runs(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int
         pc.is_in(keys["zone"], pa.array(chain)),
         pc.is_in(keys["type"], pa.array([43, 48], pa.uint16())),
     )
-    keys = keys.filter(chosen)
+    # A flood of key sets has much in its other columns.
+    sightings = [f"{end}{what}" for end in ("first", "last") for what in ("", "_capture", "_frame")]
+    keys = keys.filter(chosen).select(["zone", "type", "place", *sightings])
     keys = keys.cast(
         pa.schema(
             [f.with_type(pa.int64()) if pa.types.is_timestamp(f.type) else f for f in keys.schema]

@@ -477,6 +477,10 @@ one operator can let one or two zones expire on the same day, hardly the root be
 REPORT_ROWS: Final = 2_000
 """Rows of the event table in report.html. All rows stand in the tables; a page must open fast."""
 
+HISTORY_ROWS: Final = 2_000
+"""Changes of keys that are told of an incident, the first and the last: an honest roll has ten, and
+a server that shows another key set in every answer as many as it answers."""
+
 TIMELINE_CELLS: Final = 2**18
 """Cells (place, signer, type, key tag, SOA serial) that the timeline counts for zones that were
 bad. A TLD with a new serial each minute fills about 100,000 in a day; each holds 180 octets."""

@@ -338,7 +338,10 @@ def _happened(change: Change) -> Happening:
 
 
 def history(found: Sequence[Happening], names: Mapping[int, str]) -> list[dict[str, Any]]:
-    """Give the report's rows."""
+    """Give the report's rows: of a flood, the first and the last limits.HISTORY_ROWS halves."""
+    if len(found) > limits.HISTORY_ROWS:
+        half = limits.HISTORY_ROWS // 2
+        found = [*found[:half], *found[-half:]]
     return [
         {
             "at": rfc3339(row.moment.time),

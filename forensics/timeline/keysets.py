@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from forensics import vocabulary
+from forensics import limits, vocabulary
 from forensics.timeline.columns import integers, single
 from forensics.timeline.moments import Moment, rfc3339
 
@@ -151,7 +151,8 @@ class Change(NamedTuple):
 def changes(runs: Sequence[Run], kinds: Collection[int] = KEYS) -> list[Change]:
     """Give every change of a zone's sets of some types, each once, in order of time.
 
-    Places follow each other: what the first place showed is not told again of the others.
+    Places follow each other: what the first place showed is not told again of the others. Of a
+    flood of sets, the first and the last limits.HISTORY_ROWS halves count.
     """
     steps: list[tuple[Moment, Moment, int, Run, Run]] = []
     held: dict[tuple[int, int], Run] = {}
@@ -161,6 +162,9 @@ def changes(runs: Sequence[Run], kinds: Collection[int] = KEYS) -> list[Change]:
         if before is not None and run.type in kinds:
             steps.append((run.first, before.last, run.place, before, run))
     steps.sort(key=lambda step: step[:3])
+    half = limits.HISTORY_ROWS // 2
+    if len(steps) > 2 * half:
+        steps = steps[:half] + steps[-half:]
     state: dict[tuple[int, bytes], str] = {}
     found = []
     for moment, after, place, old, new in steps:

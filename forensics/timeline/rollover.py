@@ -67,18 +67,19 @@ def rolls_of(
     zones = sorted({*_changed(evidence.keys), *gone})[:ZONES]
     if not zones:
         return {}
-    runs = read_runs(evidence.keys, zones)
+    keys = _served(evidence.keys, places)
+    # What is a flood costs no memory here.
+    flooded = _changed(keys, limits.ROLL_SETS) & set(zones)
+    runs = read_runs(keys, [zone for zone in zones if zone not in flooded])
     for held in runs.values():
-        held[:] = [
-            run.at(int(places.same[run.place])) for run in held if not places.resolver[run.place]
-        ]
+        held[:] = [run.at(int(places.same[run.place])) for run in held]
     signed = _signed(evidence, catalog, places, runs)
     found = {}
     for zone in zones:
         mine = runs.get(zone, [])
         dnskeys = sets(mine, vocabulary.TYPE_DNSKEY)
         delegations = sets(mine, vocabulary.TYPE_DS)
-        if max(len(dnskeys), len(delegations)) > limits.ROLL_SETS:
+        if zone in flooded:
             sentence = (
                 f"{_zone_named(zone)} showed more than {limits.ROLL_SETS} different DNSKEY or DS "
                 "RRsets: no roll is told of it."
@@ -95,23 +96,28 @@ def rolls_of(
     return found
 
 
-def _changed(keys: Any) -> list[str]:
-    """Give the zones of which more than one DNSKEY or DS RRset was observed."""
+def _served(keys: Any, places: Places) -> Any:
+    """Give the runs that authorities showed."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    rows = pa.table(
-        {
-            "zone": single(keys["zone"]),
-            "type": single(keys["type"]),
-            "rrset": single(keys["rrset"]),
-            "seen": single(keys["first"]).is_valid(),
-        }
-    ).to_pylist()
-    held: dict[tuple[str, int], set[int]] = {}
-    for row in rows:
-        if row["seen"] and row["type"] in {vocabulary.TYPE_DNSKEY, vocabulary.TYPE_DS}:
-            held.setdefault((row["zone"], row["type"]), set()).add(row["rrset"])
-    return sorted({zone for (zone, _), rrsets in held.items() if len(rrsets) > 1})
+    where = single(keys["place"])
+    served = pa.array(np.flatnonzero(~places.resolver), where.type)
+    return keys.filter(pc.is_in(where, value_set=served))
+
+
+def _changed(keys: Any, most: int = 1) -> set[str]:
+    """Give the zones of which more than so many DNSKEY or DS RRsets were observed."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kinds = pa.array([vocabulary.TYPE_DNSKEY, vocabulary.TYPE_DS], single(keys["type"]).type)
+    wanted = pc.and_(
+        pc.is_in(single(keys["type"]), value_set=kinds), pc.is_valid(single(keys["first"]))
+    )
+    rows = pa.table({name: single(keys[name]) for name in ("zone", "type", "rrset")})
+    rows = rows.filter(wanted).group_by(["zone", "type"]).aggregate([("rrset", "count_distinct")])
+    return set(rows.filter(pc.greater(rows["rrset_count_distinct"], most))["zone"].to_pylist())
 
 
 def _signed(

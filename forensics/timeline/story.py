@@ -158,6 +158,13 @@ def tell(evidence: Evidence) -> Story:
     if omitted:
         text = f"{omitted} further incidents of fewer sightings are not told."
         found.append({"kind": "omitted", "count": omitted, "sentence": text})
+    for begun in drafts:
+        if len(begun.happenings) > limits.HISTORY_ROWS:
+            text = (
+                f"The keys of {begun.zone} changed more than {limits.HISTORY_ROWS:,} times; the "
+                "first and the last changes are told."
+            )
+            found.append({"kind": "omitted", "sentence": text})
     rows = [
         row
         for begun, hurt in zip(drafts, traffic.impacts, strict=True)

@@ -9,6 +9,8 @@ import time
 import pytest
 from world import DAY, START, Packet, healthy
 
+from forensics import limits
+
 PATIENCE = 40.0
 """Seconds; what is unbounded here took minutes, what is bounded takes two."""
 
@@ -68,6 +70,14 @@ def test_key_sets_that_change_with_each_answer(kind, analysed) -> None:
     report = analysed(healthy(1), packets, anchored=False)
     assert time.monotonic() - begin < PATIENCE
     assert "limit" in {row["kind"] for row in report["findings"]}
+    untold = [row for row in report["findings"] if row["kind"] == "omitted"]
+    told = {row["zone"]: row["history"] for row in report["incidents"]}
+    for zone, history in told.items():
+        assert len(history) <= limits.HISTORY_ROWS
+        assert [row["at"] for row in history] == sorted(row["at"] for row in history)
+        is_cut = any(zone in row["sentence"] for row in untold)
+        assert is_cut == (len(history) == limits.HISTORY_ROWS)
+    assert kind == 43 or len(told["x.de."]) == limits.HISTORY_ROWS, told.keys()
 
 
 def test_a_flood_of_answers_to_one_query(analysed) -> None:
