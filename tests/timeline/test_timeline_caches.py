@@ -34,10 +34,11 @@ def mitigations(scene: Scene, kind: str) -> list[dict]:
 def test_an_answer_fetched_before_the_fault_shows_an_old_cache() -> None:
     # Signed with 3,600 s: at 120 s, with 3,570 left, it was fetched at 90 s.
     scene = with_cache([(120, 3570), (150, 3540)])
+    first, _ = (sighting["frame"] for sighting in scene.rows["sightings"][-2:])
     (row,) = mitigations(scene, "old-cache")
     assert row == {
         "kind": "old-cache", "resolver": CACHE, "at": at(120), "basis": "inferred",
-        "until": at(150),
+        "until": at(150), "capture": "a.pcap", "frame": first,
     }  # fmt: skip
 
 
