@@ -104,6 +104,7 @@ class Follower:
         sources: by name.
         fresh: inputs with octets that no look has read.
         departed: frames of files that are known no more.
+        missed: files that were deleted before they were read to their ends, to be told of.
 
     Args:
         folder: the folder.
@@ -132,6 +133,7 @@ class Follower:
         self.number = number
         self.departed = departed
         self.fresh: set[str] = set()
+        self.missed: list[Source] = []
         self._is_first = not self.sources
         self._walkers: dict[str, Walker] = {}
         self._mend()
@@ -165,7 +167,7 @@ class Follower:
             behind = source.grows and source.at < source.size
             if known.st_size and (changed or behind or not (source.inputs or source.done)):
                 waiting.append((source, changed))
-        for name in self.sources.keys() - found.keys():
+        for name in sorted(self.sources.keys() - found.keys()):
             self._gone(name, found, now)
         self._take(waiting, now, horizon)
         return bool(self.fresh)
@@ -242,11 +244,24 @@ class Follower:
         instead = next((name + end for end in COMPRESSED if name + end in found), None)
         if instead and now - found[instead].st_mtime_ns < bounds.SETTLED:
             return
+        if not instead and self._is_behind(source):
+            self.missed.append(source)
+            source.size = source.at
         self.drop({one.path for one in source.inputs if instead or not one.copied})
         self._walkers.pop(name, None)
         if not source.inputs:
             self.departed += 0 if instead else source.frames
             del self.sources[name]
+
+    def _is_behind(self, source: Source) -> bool:
+        """Whether there is something in a file that no look has read."""
+        if source.done or (source.mtime and not source.size):
+            return False
+        if source.grows and source.at < source.size:
+            return True
+        return not (source.grows or source.inputs) or any(
+            one.path in self.fresh and not one.copied for one in source.inputs
+        )
 
     def _take(self, waiting: list[tuple[Source, bool]], now: int, horizon: int) -> None:
         """Take what is new of each file, in order of time, no more at once than can be judged."""

@@ -210,9 +210,7 @@ class Watcher:
         self._follower.drop(paths)
 
     def _damage(self, found: Look | None, now: int) -> list[Notice]:
-        """Tell once of each file that is damaged and no longer written to."""
-        from forensics.timeline.moments import rfc3339
-
+        """Tell once of each file that is damaged and at rest, or was deleted unread."""
         notices = []
         for source in self._follower.sources.values():
             if found is not None:
@@ -230,22 +228,32 @@ class Watcher:
             if not rows:
                 continue
             source.damage += [row["reason"] for row in rows]
-            notices.append(
-                {
-                    "schema": SCHEMA,
-                    "id": notice_id("damaged", source.name, *source.damage),
-                    "event": "input-damaged",
-                    "noticed": rfc3339(self.known.newest),
-                    "capture": source.name,
-                    **rows[0],
-                    "losses": rows,
-                    "sentence": (
-                        f"{source.name} is damaged: {rows[0]['detail']}. What is readable in it "
-                        "was judged."
-                    ),
-                }
+            sentence = (
+                f"{source.name} is damaged: {rows[0]['detail']}. What is readable in it was judged."
             )
+            notices.append(self._damaged(source, rows, sentence))
+        for source in self._follower.missed:
+            source.damage.append("deleted")
+            rows = [_deleted(source)]
+            sentence = f"{source.name}: {rows[0]['detail']}; nobody can judge what stood there."
+            notices.append(self._damaged(source, rows, sentence))
+        self._follower.missed.clear()
         return notices
+
+    def _damaged(self, source: Source, rows: list[dict[str, Any]], sentence: str) -> Notice:
+        """Make the notice of what is lost of a file."""
+        from forensics.timeline.moments import rfc3339
+
+        return {
+            "schema": SCHEMA,
+            "id": notice_id("damaged", source.name, *source.damage),
+            "event": "input-damaged",
+            "noticed": rfc3339(self.known.newest),
+            "capture": source.name,
+            **rows[0],
+            "losses": rows,
+            "sentence": sentence,
+        }
 
     def _silence(self, now: int) -> list[Notice]:
         """Tell once that nothing comes any more."""
@@ -281,6 +289,17 @@ def _cut(source: Source) -> dict[str, Any]:
         "offset": source.at,
         "frame": source.frames + 1,
         "detail": "it ends within a record",
+    }
+
+
+def _deleted(source: Source) -> dict[str, Any]:
+    """What is to be said of a file that went before it was read to its end."""
+    return {
+        "reason": "deleted",
+        "count": 1,
+        "offset": source.at,
+        "frame": source.frames + 1 if source.at else 0,
+        "detail": f"it was deleted before it was read from octet {source.at:,} on",
     }
 
 

@@ -164,6 +164,29 @@ def test_a_damaged_file_is_told_once_and_the_rest_is_judged(tmp_path):
     replay.watcher.close()
 
 
+def test_a_file_that_is_deleted_before_its_turn_is_told_of(tmp_path):
+    """A watcher that is behind takes a backlog in parts; rotation may be faster."""
+    head, cut = parts("first-signed", 10)
+    replay = Replay(tmp_path, "first-signed", horizon=20 * SECOND)
+    for name, octets in zip("abc", cut, strict=False):
+        replay.drop(f"{name}.pcap", head + octets)
+    replay.drop("empty.pcap", b"")
+    replay.step()
+    read = replay.watcher.frames()
+    assert 0 < read < len(records("first-signed")[1])
+    assert replay.told() == [] if replay.notices.exists() else True
+    for name in ("a", "b", "c", "empty"):
+        (replay.folder / f"{name}.pcap").unlink()
+    for _ in range(3):
+        replay.step()
+    lost = [one for one in replay.told() if one["event"] == "input-damaged"]
+    assert [one["capture"].rsplit("/", 1)[1] for one in lost] == ["b.pcap", "c.pcap"]
+    assert {one["reason"] for one in lost} == {"deleted"}
+    assert "deleted before it was read" in lost[0]["sentence"]
+    assert replay.watcher.frames() == read
+    replay.watcher.close()
+
+
 def test_silence_is_told_once_and_a_cut_end_when_nothing_follows(tmp_path):
     head, cut = parts("first-signed", 30)
     replay = Replay(tmp_path, "first-signed", silence=120 * SECOND)
