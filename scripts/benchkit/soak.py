@@ -126,8 +126,8 @@ def page(minutes: float, speed: float, horizon: str, lines: list[str], *, good: 
             f"which ended on {time.strftime('%Y-%m-%d', time.gmtime())}, beside other work on the",
             "machine. Memory is resident memory, and counts as flat if its peak in the last third",
             f"of the time is at most {FLAT:g} times that of the second third; in the first one the",
-            "horizon fills. Nothing is lost if each packet and frame that was sent was read, or the",
-            "watcher named the file that was deleted before it came to it.",
+            "horizon fills. Nothing is lost if each packet and frame that was sent was read, or if",
+            "the watcher named the file that was deleted before it came to it.",
             "",
             *(f"    {line}" for line in lines),
             "",
@@ -189,8 +189,8 @@ def ended(
     named = sum(unread(notice, sent) for notice in notices if notice.get("reason") == "deleted")
     lost = sent.packets - read - named
     lines = [
-        f"{name}: {sent.packets:,} sent, {read:,} read, {named:,} named as deleted before they were",
-        f"  read, {lost:,} unaccounted for;",
+        f"{name}: {sent.packets:,} sent, {read:,} read, {named:,} named as deleted unread,",
+        f"  {lost:,} unaccounted for;",
         f"  {sent.files} files, {sent.connections} connections, {sent.broken} broken off within",
         f"  a frame ({cut} named); notices: {kinds or 'none'}; exit status {watcher.returncode}",
     ]
