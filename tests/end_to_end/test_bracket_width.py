@@ -184,12 +184,16 @@ def acts(truth: dict, part: str) -> dict[str, tuple[str, Span]]:
             for row in truth["resolvers"]
             for address in row["addresses"]
         }
+    # Where one address serves many zones, the one that the recording is about comes last.
+    rows = sorted(
+        truth.get("servers", ()), key=lambda row: row.get("zone", truth["zone"]) == truth["zone"]
+    )
     return {
         row["address"]: (
             row.get("zone", truth["zone"]),
             (nanoseconds(row[f"told_to_{act}"]), nanoseconds(row[f"first_seen_{seen}"]) - SLACK),
         )
-        for row in truth.get("servers", ())
+        for row in rows
         if f"told_to_{act}" in row and f"first_seen_{seen}" in row
     }
 
