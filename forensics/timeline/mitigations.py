@@ -41,7 +41,10 @@ def told(
     for place, moment in sorted(case.caches.stale().items()):
         if ("serve-stale", places.server[place]) not in spoken:
             found.append((moment, "serve-stale", places.server[place], "inferred", None))
-    found += _old(case, places)
+    if brackets.last_good is not None:
+        # Else the fault may be older than the capture, and what was fetched before its first sign
+        # no older than the fault.
+        found += _old(case, places)
     found += [
         (first, "other-server", resolver, "inferred", last)
         for resolver, (first, last) in impact.upstream.switches().items()

@@ -15,9 +15,12 @@ def at(second: float) -> str:
     return rfc3339(ns(second))
 
 
-def with_cache(answers: list[tuple[float, int]]) -> Scene:
-    """The outage from 100 s to 200 s, and a resolver's answers with one good signature."""
-    scene = outage()
+def with_cache(answers: list[tuple[float, int]], *, begun: bool = True) -> Scene:
+    """The outage from 100 s to 200 s, and a resolver's answers with one good signature.
+
+    Unless `begun`, nothing good was captured before it.
+    """
+    scene = outage(begun=begun)
     place = scene.place(CACHE, role="resolver")
     number = scene.good("www.de.", A, "de.", 1111)
     for second, ttl in answers:
@@ -40,6 +43,10 @@ def test_an_answer_fetched_before_the_fault_shows_an_old_cache() -> None:
         "kind": "old-cache", "resolver": CACHE, "at": at(120), "basis": "inferred",
         "until": at(150), "capture": "a.pcap", "frame": first,
     }  # fmt: skip
+
+
+def test_of_a_fault_that_may_be_older_than_the_capture_no_cache_is_known_to_be_older() -> None:
+    assert mitigations(with_cache([(120, 3570), (150, 3540)], begun=False), "old-cache") == []
 
 
 def test_an_answer_fetched_in_the_fault_shows_none() -> None:
