@@ -43,7 +43,7 @@ def frames_of(incident: dict[str, Any], tables: Path) -> Frames:
         capture, frame, what = row
         if capture in paths:
             _add(found, paths[capture], frame, what)
-    for gather in (_serials, _denied, _asked_in_vain, unharmed):
+    for gather in (_serials, _denied, _asked_in_vain, _withdrawn, unharmed):
         for capture, frame, what in gather(incident, tables):
             if capture in paths:
                 _add(found, paths[capture], frame, what)
@@ -127,7 +127,11 @@ def _key_runs(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int
         )
         before = [one for one in seen if one[0] <= begun][-1:]
         after = [one for one in seen if one[0] > begun][:1]
-        late = [one for one in seen if one[0] >= ended][:1]
+        # The last one before the end tells until when caches may have fetched it.
+        late = [
+            *[one for one in seen if begun < one[0] < ended][-1:],
+            *[one for one in seen if one[0] >= ended][:1],
+        ]
         inside = seen if name == zone and len(seen) <= limits.EVIDENCE_KEY_SETS else []
         for _, capture, frame in sorted({*before, *after, *late, *inside}):
             yield capture, frame, what
@@ -256,6 +260,43 @@ def _denied(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int, 
         if counts[place] <= limits.EVIDENCE_KEY_SETS:
             for _, source, shown in sorted(set(nearest[place, signature].values())):
                 yield source, shown, f"data of {zone} that {servers[place]} served"
+
+
+def _withdrawn(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int, str]]:
+    """The first answer of each server that a zone has no DS any more, where caches still held it.
+
+    From then on what was refused was refused by caches alone. `_key_runs` gives the last DS.
+
+    Yields (capture number, frame, what it shows).
+    """
+    import pyarrow.compute as pc
+
+    from forensics.archive.tables import iter_batches
+    from forensics.report.times import parse
+
+    if "aftermath" not in incident:
+        return
+    zone = str(incident["zone"])
+    begun = parse(incident["onset"]["first_bad"]) or 0
+    columns = ["qname", "qtype", "time", "response_capture", "response_frame", "server", "rcode",
+               "answers", "aa"]  # fmt: skip
+    first: dict[str, tuple[int, int, int]] = {}
+    for batch in iter_batches(tables, "transactions", columns):
+        is_none = pc.and_(pc.equal(batch.column("rcode"), 0), pc.equal(batch.column("answers"), 0))
+        asked = pc.and_(
+            pc.equal(batch.column("qname").cast("string"), zone),
+            pc.equal(batch.column("qtype"), 43),
+        )
+        rows = batch.filter(
+            pc.fill_null(pc.and_(pc.and_(asked, is_none), batch.column("aa")), False)
+        )
+        times = rows.column("time").cast("int64").to_pylist()
+        for time, row in zip(times, rows.drop_columns(["time"]).to_pylist(), strict=True):
+            if time > begun and row["response_frame"]:
+                seen = (time, row["response_capture"], row["response_frame"])
+                first[row["server"]] = min(seen, first.get(row["server"], seen))
+    for server, (_, capture, frame) in sorted(first.items()):
+        yield capture, frame, f"the first answer of {server} that {zone} has no DS"
 
 
 def _asked_in_vain(incident: dict[str, Any], tables: Path) -> Iterator[tuple[int, int, str]]:
