@@ -247,7 +247,7 @@ class _Instant:
                 return OPEN
             if anchored and trust.matching(zone, [trust.anchors[zone]], key_sets):
                 return OPEN  # an anchor out of its dates: a question of clocks, not an outage
-            if anchored and trust.revoked_anchors(zone):
+            if anchored and (trust.revoked_anchors(zone) or trust.is_succeeded(zone, key_sets)):
                 return OPEN  # RFC 5011: validators have taken its successor meanwhile
             reason = trust.mismatch(zone, usable, key_sets)
             if reason == "ds-mismatch" and self._rolled(t, usable, key_sets):

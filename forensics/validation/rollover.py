@@ -25,6 +25,7 @@ def rollover_notes(trust: Trust) -> list[Note]:
     for zone in sorted(trust.anchors):
         revoked = trust.revoked_anchors(zone)
         if not revoked:
+            notes += _succession(trust, zone)
             continue
         known = trust.zones[zone]
         gone = {known.keys[index].unrevoked().rdata for index in revoked}
@@ -63,6 +64,44 @@ def rollover_notes(trust: Trust) -> list[Note]:
             )
         )  # fmt: skip
     return notes
+
+
+def _succession(trust: Trust, zone: str) -> list[Note]:
+    """Tell of an anchor whose key went, unrevoked as far as was captured, for one beside it."""
+    known = trust.zones.get(zone)
+    if known is None:
+        return []
+    old = trust.matching(zone, [trust.anchors[zone]], known.key_sets)
+    track = known.published
+    gone = [
+        (first, item)
+        for first, item in zip(track.first.tolist(), track.item.tolist(), strict=True)
+        if not known.key_sets[item] & old and trust.is_succeeded(zone, [known.key_sets[item]])
+    ]
+    if not gone:
+        return []
+    first, item = min(gone)
+    tags = sorted(known.keys[index].tag for index in old)
+    new = sorted(
+        known.keys[index].tag
+        for index in known.key_sets[item]
+        if known.keys[index].flags & _SEP and not known.keys[index].is_revoked
+    )
+    named = "The root zone" if zone == "." else zone
+    return [
+        Note(
+            "anchor-succeeded",
+            zone,
+            sentence=(
+                f"{named} was seen without the key of the trust anchor (tag "
+                f"{', '.join(map(str, tags))}) from {_text(first)} on, and with key "
+                f"{', '.join(map(str, new))}, which stood beside it before. Validators that trust "
+                "the old key alone refuse everything; those that follow RFC 5011 may have taken "
+                "the new one. Give it with --trust-anchor to judge by it."
+            ),
+            figures={"old": tags, "successors": new},
+        )
+    ]
 
 
 def _text(time: int) -> str:

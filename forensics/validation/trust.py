@@ -270,6 +270,18 @@ class Trust:
                     found[index] = min(found.get(index, first), first)
         return found
 
+    def is_succeeded(self, zone: str, key_sets: Iterable[frozenset[int]]) -> bool:
+        """Whether a key signing key of these sets stood beside an anchor's in another one.
+
+        Validators that follow RFC 5011, and operators by hand, may trust it meanwhile: for how
+        long it stood there before the capture, and what they hold, no capture tells.
+        """
+        known = self.zones[zone]
+        old = self.matching(zone, [self.anchors[zone]], known.key_sets)
+        beside = frozenset().union(*(held for held in known.key_sets if held & old))
+        now = frozenset().union(*key_sets) & beside
+        return any(known.keys[k].flags & 1 and not known.keys[k].is_revoked for k in now)
+
     def algorithms(self, zone: str, key_sets: Iterable[frozenset[int]]) -> set[int]:
         """Return the algorithms of the keys in these sets."""
         keys = self.zones[zone].keys
