@@ -253,8 +253,8 @@ def ingest(
         bool,
         typer.Option(
             "--transactions-only",
-            help="Who asked whom for what, and what came back; no signatures and keys. Takes half "
-            "the time; such a dataset is for your own queries, not for report.",
+            help="Who asked whom for what, and what came back; no signatures and keys. Takes a "
+            "third less work; such a dataset is for your own queries, not for report.",
         ),
     ] = False,
     port: Port = None,

@@ -103,7 +103,7 @@ def ingest_dataset(
 
     With workers, a scheduler or a sensor, with a URL, or where `dataset` is such a one already, it
     is a dataset that grows (`batch`). With `transactions_only` it has no table of what responses
-    prove, takes half the time, and can be read, but not reported on.
+    prove, is a third less work, and can be read, but not reported on.
 
     Raises:
         UsageError: an option is wrong, or `dataset` is a folder of something else.

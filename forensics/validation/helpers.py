@@ -12,6 +12,7 @@ each); all signed data; all signature fields.
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -34,8 +35,8 @@ Job = tuple[bytes, Sequence[bytes], Sequence[bytes]]
 def _sent(job: Job) -> list[bytes]:
     rdata, datas, fields = job
     lengths = [len(part) for part in (*datas, *fields)]
-    head = len(datas).to_bytes(4, "little") + len(rdata).to_bytes(4, "little") + rdata
-    return [head, b"".join(n.to_bytes(4, "little") for n in lengths), *datas, *fields]
+    head = struct.pack("<II", len(datas), len(rdata)) + rdata
+    return [head, struct.pack(f"<{len(lengths)}I", *lengths), *datas, *fields]
 
 
 class Helper:
@@ -141,10 +142,9 @@ def _answer(source: BinaryIO) -> bytes | None:
     head = source.read(8)
     if len(head) < 8:
         return None
-    count, size = (int.from_bytes(head[at : at + 4], "little") for at in (0, 4))
+    count, size = struct.unpack("<II", head)
     rdata = source.read(size)
-    packed = memoryview(source.read(8 * count)).cast("I")
-    lengths = packed.tolist() if sys.byteorder == "little" else _swapped(packed)
+    lengths = struct.unpack(f"<{2 * count}I", source.read(8 * count))
     octets = source.read(sum(lengths))
     parts, at = [], 0
     for length in lengths:
@@ -152,8 +152,3 @@ def _answer(source: BinaryIO) -> bytes | None:
         at += length
     pairs = list(zip(parts[:count], parts[count:], strict=True))
     return bytes(verify_many(rdata, pairs))
-
-
-def _swapped(packed: Any) -> list[int]:
-    octets = packed.tobytes()
-    return [int.from_bytes(octets[at : at + 4], "little") for at in range(0, len(octets), 4)]
