@@ -1,6 +1,5 @@
 """The truth beside a recording of the small world, as TOML, and the maker's note."""
 
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 
@@ -8,7 +7,7 @@ from labkit import places
 from labkit.clients import Observation
 from labkit.lab import Act, Lab
 from labkit.monitor import Sightings
-from labkit.resolving import PROGRAMS
+from labkit.resolvers import version_of
 from labkit.resolving.unbound import BOGUS_TTL
 from labkit.servers import versions
 from labkit.toml_text import SECOND, Plain, Table, table_text, time_text
@@ -228,22 +227,14 @@ def _authorities(lab: Lab, sightings: Sightings) -> Iterable[Table]:
 def _resolvers(lab: Lab) -> Iterable[Table]:
     for name in lab.plan.resolvers:
         resolver = places.RESOLVERS[name]
-        program = PROGRAMS[places.SOFTWARE[name]]
         yield {
             "name": name,
             "identity": resolver.identity,
             "addresses": list(resolver.addresses),
-            "software": program_version(program.version),
+            "software": version_of(resolver),
             "validating": resolver.validating,
             "options": list((lab.plan.options or {}).get(name, ())),
         }
-
-
-def program_version(command: tuple[str, ...]) -> str:
-    """Return the first line that a program says about its version, without times."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    line = (done.stdout + done.stderr).splitlines()[0]
-    return line[line.index("PowerDNS") :] if "PowerDNS" in line else line
 
 
 def _clients(lab: Lab, observations: list[Observation]) -> Iterable[Table]:
@@ -304,7 +295,7 @@ def note_text(lab: Lab) -> str:
     lines.append(f"- every zone below them: nsd, NSID `{HOSTING_SERVER.nsid}`: {addresses}")
     for name in plan.resolvers:
         resolver = places.RESOLVERS[name]
-        version = program_version(PROGRAMS[places.SOFTWARE[name]].version)
+        version = version_of(resolver)
         kind = "validating" if resolver.validating else "not validating"
         addresses = ", ".join(resolver.addresses)
         options = (plan.options or {}).get(name, ())

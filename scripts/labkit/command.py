@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from labkit.de_2026 import INCIDENT as DE_2026
+from labkit.de_2026 import SIDE_BY_SIDE as DE_2026_RESOLVERS
 from labkit.healthy_rolls import KSK_ROLL, ZSK_ROLL
 from labkit.incidents import PLANS
 from labkit.namespace import inside, network_namespace
@@ -22,7 +23,7 @@ from labkit.scoring.run import print_rows
 from labkit.session import record
 from labkit.topology import all_addresses
 
-INCIDENTS = (DE_2026, ZSK_ROLL, KSK_ROLL)
+INCIDENTS = (DE_2026, DE_2026_RESOLVERS, ZSK_ROLL, KSK_ROLL)
 CAPTURES = Path(__file__).resolve().parents[2] / "captures"
 
 

@@ -6,7 +6,7 @@ from labkit.incident import Incident, Stage
 from labkit.keys import SigningKey, make_ecdsa
 from labkit.publication import Version
 from labkit.registry import one_key
-from labkit.topology import DE_BIND, DE_KNOT, ROOT_SERVERS, TTL_DNSKEY
+from labkit.topology import DE_BIND, DE_KNOT, ROOT_SERVERS, SIDE_BY_SIDE, TTL_DNSKEY
 from labkit.zones import DE, set_dnskeys, set_ds
 
 DELAYS = {DE_KNOT.name: 4.0, DE_BIND.name: 8.0}
@@ -92,6 +92,7 @@ ZSK_ROLL = Incident(
         f"{END:.0f} s: end. Each step reaches NSD at once, Knot 4 s and BIND 8 s later",
     ),
     script=roll_zsk,
+    resolvers=SIDE_BY_SIDE,
 )
 KSK_ROLL = Incident(
     name="healthy-ksk-roll",
@@ -108,4 +109,5 @@ KSK_ROLL = Incident(
         f"{END:.0f} s: end",
     ),
     script=roll_ksk,
+    resolvers=SIDE_BY_SIDE,
 )

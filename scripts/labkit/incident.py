@@ -11,6 +11,7 @@ from labkit.publication import Publication, Version
 from labkit.registry import Registry
 from labkit.resolvers import control
 from labkit.servers import Running
+from labkit.topology import Resolver, Stub
 from labkit.zones import World
 
 
@@ -69,9 +70,14 @@ class Stage:
     async def mitigate(self, resolver: str, kind: str, *commands: tuple[str, ...]) -> None:
         """Give a resolver its operator's commands, and write down when they were done."""
         for command in commands:
-            said = await asyncio.to_thread(control, self.resolvers[resolver], *command)
+            await self.operate(resolver, *command)
             self.mitigations.append(Mitigation(time.time_ns(), kind, resolver, " ".join(command)))
-            print(f"{time.monotonic() - self.started:7.1f} s  {resolver}: {command} {said}")
+
+    async def operate(self, resolver: str, *command: str) -> None:
+        """Give a resolver its operator's command."""
+        said = await asyncio.to_thread(control, self.resolvers[resolver], *command)
+        elapsed = time.monotonic() - self.started
+        print(f"{elapsed:7.1f} s  {resolver}: {' '.join(command)}: {said}", flush=True)
 
     def stagger(self, publication: Publication, delays: dict[str, float]) -> None:
         """Hold each server and release it after its delay (seconds from now)."""
@@ -82,10 +88,27 @@ class Stage:
 
 @dataclass(frozen=True)
 class Incident:
-    """A recording the lab can make: the phases in words, the keys to prepare, the script."""
+    """A recording the lab can make: the phases in words, the resolvers, their clients, the script.
+
+    Without resolvers of its own it has two Unbounds and one that does not validate.
+    """
 
     name: str
     headline: str
     expected: str
     phases: tuple[str, ...]
     script: Callable[[Stage], Awaitable[None]]
+    resolvers: tuple[Resolver, ...] = topology.RESOLVERS
+
+    @property
+    def stubs(self) -> tuple[Stub, ...]:
+        """The clients of its resolvers."""
+        if self.resolvers == topology.RESOLVERS:
+            return topology.STUBS
+        return tuple(topology.stubs_of(self.resolvers))
+
+    @property
+    def dnstap_file(self) -> str:
+        """The name of the dnstap file: of Unbound alone, or of several programs."""
+        programs = {resolver.software for resolver in self.resolvers}
+        return f"{'unbound' if len(programs) == 1 else 'resolvers'}.dnstap.zst"

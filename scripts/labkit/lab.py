@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from labkit import places
 from labkit.incident import Mitigation
 from labkit.keys import Role, SigningKey, make
 from labkit.live import LiveZone
 from labkit.plan import Plan
-from labkit.resolving import PROGRAMS
+from labkit.resolvers import control
 from labkit.servers import Running
 from labkit.small_world import SmallWorld
 
@@ -155,16 +154,9 @@ class Lab:
 
     async def operate(self, resolver: str, *orders: tuple[str, ...]) -> None:
         """Give a resolver its operator's orders; what is no mitigation is kept apart."""
-        folder = self.resolvers[resolver].folder
         for order in orders:
-            command = PROGRAMS[places.SOFTWARE[resolver]].control(folder, order)
-            done = await asyncio.to_thread(
-                subprocess.run, command, capture_output=True, text=True, check=False
-            )
-            said = (done.stdout + done.stderr).strip()
+            said = await asyncio.to_thread(control, self.resolvers[resolver], *order)
             print(f"{self.elapsed:7.1f} s  {resolver}: {' '.join(order)}: {said}", flush=True)
-            if done.returncode:
-                raise RuntimeError(f"{resolver} refused: {' '.join(order)}")
             self.operations.append(Mitigation(time.time_ns(), "order", resolver, " ".join(order)))
 
     async def flush(self, zone: str) -> None:

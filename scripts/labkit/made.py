@@ -2,6 +2,7 @@
 
 from labkit import topology
 from labkit.recording import Recording
+from labkit.resolvers import version_of
 from labkit.toml_text import time_text
 
 
@@ -41,12 +42,12 @@ def made_text(recording: Recording) -> str:
             f"{', '.join(topology.HOSTING_SERVER.addresses)}"
         ),
         *[
-            f"- {'validating' if resolver.validating else 'plain'} Unbound, dnstap identity "
-            f"`{resolver.identity}`: {', '.join(resolver.addresses)}"
-            for resolver in topology.RESOLVERS
+            f"- {'validating' if resolver.validating else 'plain'} {version_of(resolver)}, dnstap "
+            f"identity `{resolver.identity}`: {', '.join(resolver.addresses)}"
+            for resolver in incident.resolvers
         ],
         f"- monitor (asks the servers directly): {', '.join(topology.MONITOR_ADDRESSES)}",
-        "- stubs: " + ", ".join(stub.addresses[0] for stub in topology.STUBS),
+        "- stubs: " + ", ".join(stub.addresses[0] for stub in incident.stubs),
         "",
         "## Files",
         (
@@ -55,12 +56,13 @@ def made_text(recording: Recording) -> str:
             "back); UDP and TCP checksums are the partial ones of loopback"
         ),
         (
-            f"- `unbound.dnstap.zst`: Frame Streams, {recording.frames} frames of all resolvers "
-            "(the identity tells them apart), client and resolver messages"
+            f"- `{incident.dnstap_file}`: Frame Streams, {recording.frames} frames of all "
+            "resolvers (the identity tells them apart): Unbound and BIND both sides, Recursor its "
+            "upstream side, Knot Resolver its client side"
         ),
         (
-            "- `unbound.log`, `mitigated.log`: the two validating resolvers, `val-log-level: 2`, "
-            "`log-servfail: yes`"
+            "- `*.log`: the validating resolvers' own logs (Unbound with `val-log-level: 2`, "
+            "`log-servfail: yes`)"
         ),
         "- `trust-anchor.ds`: DS of the private root",
         "- `truth.toml`: what the lab did and told each server, what monitor and clients saw",

@@ -1,6 +1,14 @@
 """Who stands where in the lab's small world; addresses are from documentation ranges."""
 
-from labkit.topology import CONTROL_SERVER, HOSTING_SERVER, ROOT_SERVERS, Resolver, Server, Stub
+from labkit.topology import (
+    CONTROL_SERVER,
+    HOSTING_SERVER,
+    ROOT_SERVERS,
+    Resolver,
+    Server,
+    Stub,
+    stubs_of,
+)
 
 MONITOR = ("192.0.2.200", "2001:db8:1::200")
 ATTACKER = "203.0.113.66"
@@ -9,23 +17,15 @@ LAGS = (0.0, 0.7, 1.5, 2.2)  # seconds from a new serial to each server of a zon
 
 RESOLVERS = {
     "unbound": Resolver("unbound", "resolver-1.lab", ("192.0.2.53", "2001:db8:1::53"), True),
-    "bind": Resolver("bind", "resolver-2.lab", ("192.0.2.54", "2001:db8:1::54"), True),
-    "recursor": Resolver("recursor", "resolver-3.lab", ("192.0.2.55", "2001:db8:1::55"), True),
-    "kresd": Resolver("kresd", "resolver-4.lab", ("192.0.2.56", "2001:db8:1::56"), True),
+    "bind": Resolver("bind", "resolver-2.lab", ("192.0.2.54", "2001:db8:1::54"), True, "bind"),
+    "recursor": Resolver(
+        "recursor", "resolver-3.lab", ("192.0.2.55", "2001:db8:1::55"), True, "recursor"
+    ),
+    "kresd": Resolver("kresd", "resolver-4.lab", ("192.0.2.56", "2001:db8:1::56"), True, "kresd"),
     "plain": Resolver("plain", "resolver-5.lab", ("192.0.2.57", "2001:db8:1::57"), False),
     "unbound-2": Resolver("unbound-2", "resolver-6.lab", ("192.0.2.58", "2001:db8:1::58"), True),
     "plain-2": Resolver("plain-2", "resolver-8.lab", ("192.0.2.60", "2001:db8:1::60"), False),
-    "front": Resolver("front", "resolver-7.lab", ("192.0.2.59",), True),
-}
-SOFTWARE = {
-    "unbound": "unbound",
-    "unbound-2": "unbound",
-    "plain": "unbound",
-    "plain-2": "unbound",
-    "bind": "bind",
-    "recursor": "recursor",
-    "kresd": "kresd",
-    "front": "front",
+    "front": Resolver("front", "resolver-7.lab", ("192.0.2.59",), True, "front"),
 }
 
 
@@ -37,22 +37,9 @@ def zone_server(number: int, software: str) -> Server:
     return Server(f"zone-{name}", software, f"{name}.site{number}.lab", addresses)  # type: ignore[arg-type]
 
 
-def stubs(resolvers: tuple[str, ...]) -> list[Stub]:
-    """Return two clients of each resolver, and one that goes on to the last at a SERVFAIL."""
-    found = []
-    last = RESOLVERS[resolvers[-1]].addresses[0]
-    for place, name in enumerate(resolvers):
-        addresses = RESOLVERS[name].addresses
-        first = 101 + 10 * place
-        found.append(
-            Stub(f"stub-{first}", (f"192.0.2.{first}",), addresses[:1], False, 2),
-        )
-        family = (f"2001:db8:1::{first + 1}", addresses[1]) if len(addresses) > 1 else None
-        source, target = family or (f"192.0.2.{first + 1}", addresses[0])
-        found.append(Stub(f"stub-{first + 1}", (source,), (target,), True, 1))
-    away = (RESOLVERS[resolvers[0]].addresses[0], last)
-    found.append(Stub("stub-181", ("192.0.2.181",), away, False, 1))
-    return found
+def stubs(names: tuple[str, ...]) -> list[Stub]:
+    """Return the clients of the resolvers of these names."""
+    return stubs_of([RESOLVERS[name] for name in names])
 
 
 def all_addresses() -> list[str]:

@@ -19,12 +19,11 @@ from labkit.plan import Plan
 from labkit.publication import Channel, Publication
 from labkit.questions import chooser_of
 from labkit.recorder import DnstapCollector, PacketRecorder, compress
-from labkit.resolving import PROGRAMS, Setting
-from labkit.servers import Running, start, start_authority
+from labkit.resolvers import copy_log, start_resolver
+from labkit.servers import Running, start_authority
 from labkit.topology import HOSTING_SERVER, Server
 
 START_SECONDS = 20.0
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 async def record(plan: Plan, work: Path, out: Path) -> None:
@@ -38,6 +37,7 @@ async def record(plan: Plan, work: Path, out: Path) -> None:
         plan.prepare(lab)
     anchor = work / "trust-anchor.ds"
     anchor.write_text(lab.world.anchor_text() or unrelated_anchor())
+    anchors = tuple(lab.world.anchor_text().splitlines())
     collector = DnstapCollector(work / "resolvers.dnstap", work / "dnstap.sock")
     await collector.start()
     running: list[Running] = []
@@ -49,7 +49,7 @@ async def record(plan: Plan, work: Path, out: Path) -> None:
         await _start_authorities(lab, work, running)
         packets = PacketRecorder.start(work / "capture.pcap")
         for name in plan.resolvers:
-            running.append(_start_resolver(lab, name, anchor, work, collector.socket))
+            running.append(_start_resolver(lab, name, anchors, work, collector.socket))
             lab.resolvers[name] = running[-1]
         for name in plan.resolvers:
             await wait_for(places.RESOLVERS[name].addresses[0], "zz.", whatever=True)
@@ -76,7 +76,7 @@ async def record(plan: Plan, work: Path, out: Path) -> None:
     compress(work / "capture.pcap", out / "capture.pcap.zst")
     compress(work / "resolvers.dnstap", out / "resolvers.dnstap.zst")
     for name in plan.resolvers:
-        _copy_log(work, out, name)
+        copy_log(places.RESOLVERS[name], work, out)
     (out / "trust-anchor.ds").write_text(anchor.read_text())
     counts = {"packets": captured, "dropped": dropped, "dnstap_frames": collector.frames}
     (out / "truth.toml").write_text(account_text(lab, sightings, observations, counts))
@@ -84,7 +84,10 @@ async def record(plan: Plan, work: Path, out: Path) -> None:
 
 
 def unrelated_anchor() -> str:
-    """Return the DS of a key that signs nothing: resolvers need one where the world is unsigned."""
+    """Return the DS of a key that signs nothing: the analyzer's, where the world is unsigned.
+
+    The resolvers of such a world validate without any anchor, or they would fail every question.
+    """
     from labkit.keys import make_ecdsa
 
     return f". IN DS {make_ecdsa('unrelated', 'ksk').ds(dns.name.root).to_text()}\n"
@@ -112,33 +115,12 @@ async def _start_authorities(lab: Lab, work: Path, running: list[Running]) -> No
         live.publication = Publication(live.zone, channels)
 
 
-def _start_resolver(lab: Lab, name: str, anchor: Path, work: Path, socket: Path) -> Running:
-    resolver, program = places.RESOLVERS[name], PROGRAMS[places.SOFTWARE[name]]
-    folder = work / name
-    folder.mkdir(exist_ok=True)
-    for (owner, file), text in lab.files.items():
-        if owner == name:
-            (folder / file).write_text(text)
+def _start_resolver(
+    lab: Lab, name: str, anchors: tuple[str, ...], work: Path, socket: Path
+) -> Running:
     options = (lab.plan.options or {}).get(name, ())
-    clock = next((o.removeprefix("clock ") for o in options if o.startswith("clock ")), "")
-    extra = tuple(o.replace("FOLDER", str(folder)) for o in options if not o.startswith("clock "))
-    setting = Setting(resolver, folder, tuple(anchor.read_text().splitlines()), socket, extra)
-    command = program.start(setting)
-    if clock:
-        # faketime's own wrapper forks; the preload alone keeps the process that is signalled.
-        command = ["env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME={clock}", *command]
-    return Running(resolver, folder, start(command, folder))
-
-
-def _copy_log(work: Path, out: Path, name: str) -> None:
-    """Copy a validating resolver's log, with the folders of this machine taken out."""
-    if not places.RESOLVERS[name].validating:
-        return
-    log = work / name / PROGRAMS[places.SOFTWARE[name]].log
-    if log.exists():
-        text = log.read_text(errors="replace").replace(f"{work}/{name}", "").replace(str(work), "")
-        if text:
-            (out / f"{name}.log").write_text(text)
+    files = {file: text for (owner, file), text in lab.files.items() if owner == name}
+    return start_resolver(places.RESOLVERS[name], anchors, work, socket, options, files)
 
 
 def _watches(lab: Lab) -> list[Watch]:

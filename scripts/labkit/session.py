@@ -19,13 +19,14 @@ from labkit.publication import Channel, Publication
 from labkit.recorder import DnstapCollector, PacketRecorder, compress
 from labkit.recording import Recording
 from labkit.registry import Registry, one_key
-from labkit.resolvers import start_resolver
+from labkit.resolvers import copy_log, start_resolver
 from labkit.servers import Running, start_authority, versions
 from labkit.topology import Server
 from labkit.truth import truth_text
 from labkit.zones import DE, World, build_world
 
 START_SECONDS = 15.0
+OPTIONS = {"unbound": (f"val-bogus-ttl: {topology.BOGUS_TTL}", "infra-host-ttl: 60")}
 LAGS = {"de-nsd": 0.0, "de-knot": 0.7, "de-bind": 1.5}
 
 
@@ -35,9 +36,9 @@ async def record(incident: Incident, work: Path, out: Path) -> None:
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     world = build_world()
-    anchor = work / "trust-anchor.ds"
-    anchor.write_text(world.trust_anchor)
-    collector = DnstapCollector(work / "unbound.dnstap", work / "dnstap.sock")
+    anchors = tuple(world.trust_anchor.splitlines())
+    (work / "trust-anchor.ds").write_text(world.trust_anchor)
+    collector = DnstapCollector(work / "resolvers.dnstap", work / "dnstap.sock")
     await collector.start()
     running: list[Running] = []
     tasks: list[asyncio.Task[None]] = []
@@ -50,13 +51,15 @@ async def record(incident: Incident, work: Path, out: Path) -> None:
             for address in authority.server.addresses:
                 await _wait_for(address, authority.zones[0])
         packets = PacketRecorder.start(work / "capture.pcap")
-        for resolver in topology.RESOLVERS:
-            running.append(start_resolver(resolver, anchor, work, collector.socket))
-        for resolver in topology.RESOLVERS:
+        resolvers = {}
+        for resolver in incident.resolvers:
+            options = OPTIONS.get(resolver.software, ())
+            running.append(start_resolver(resolver, anchors, work, collector.socket, options))
+            resolvers[resolver.name] = running[-1]
+        for resolver in incident.resolvers:
             await _wait_for(resolver.addresses[0], ".")
-        resolvers = running[-len(topology.RESOLVERS) :]
-        stage = _stage(world, authorities, {r.server.name: r for r in resolvers})
-        tasks += [asyncio.create_task(run_stub(stub, observations)) for stub in topology.STUBS]
+        stage = _stage(world, authorities, resolvers)
+        tasks += [asyncio.create_task(run_stub(stub, observations)) for stub in incident.stubs]
         questions = watches(topology.DE_SERVERS, DE)
         questions += parent_watches(topology.ROOT_SERVERS, DE)
         tasks += [asyncio.create_task(poll(watch, sightings)) for watch in questions]
@@ -81,13 +84,12 @@ async def record(incident: Incident, work: Path, out: Path) -> None:
 def _write(recording: Recording, work: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     compress(work / "capture.pcap", out / "capture.pcap.zst")
-    compress(work / "unbound.dnstap", out / "unbound.dnstap.zst")
-    for resolver in topology.RESOLVERS:
-        if resolver.validating:
-            log = work / resolver.name / "unbound.log"
-            (out / f"{resolver.name}.log").write_text(log.read_text())
+    compress(work / "resolvers.dnstap", out / recording.incident.dnstap_file)
+    for resolver in recording.incident.resolvers:
+        copy_log(resolver, work, out)
     (out / "trust-anchor.ds").write_text((work / "trust-anchor.ds").read_text())
-    (out / "truth.toml").write_text(truth_text(recording))
+    logs = {path.name for path in out.glob("*.log")}
+    (out / "truth.toml").write_text(truth_text(recording, logs))
     (out / "MADE.md").write_text(made_text(recording))
 
 

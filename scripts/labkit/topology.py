@@ -3,6 +3,7 @@
 Everything below is constant, so two recordings of one incident differ in keys and times alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +28,7 @@ class Resolver:
     identity: str
     addresses: tuple[str, ...]
     validating: bool
+    software: str = "unbound"
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,14 @@ MITIGATED = Resolver(
 )
 RESOLVERS = (VALIDATING, PLAIN, MITIGATED)
 
+BIND = Resolver("bind", "resolver-4.lab", ("192.0.2.56", "2001:db8:1::56"), True, "bind")
+RECURSOR = Resolver(
+    "recursor", "resolver-5.lab", ("192.0.2.57", "2001:db8:1::57"), True, "recursor"
+)
+KRESD = Resolver("kresd", "resolver-6.lab", ("192.0.2.58", "2001:db8:1::58"), True, "kresd")
+SIDE_BY_SIDE = (VALIDATING, BIND, RECURSOR, KRESD, PLAIN)
+"""Every validating resolver of Debian, and one that does not validate."""
+
 MONITOR_ADDRESSES = ("192.0.2.200", "2001:db8:1::200")
 
 _FIRST4, _FIRST6 = VALIDATING.addresses
@@ -86,6 +96,25 @@ STUBS = (
     Stub("stub-09", ("192.0.2.109",), (_THIRD4,), dnssec_ok=False, retries=1),
     Stub("stub-10", ("2001:db8:1::110",), (_THIRD6,), dnssec_ok=True, retries=1),
 )
+
+
+def stubs_of(resolvers: Sequence[Resolver]) -> list[Stub]:
+    """Return two clients of each resolver, and one that goes on to the last at a SERVFAIL."""
+    found = []
+    last = resolvers[-1].addresses[0]
+    for place, resolver in enumerate(resolvers):
+        addresses = resolver.addresses
+        first = 101 + 10 * place
+        found.append(
+            Stub(f"stub-{first}", (f"192.0.2.{first}",), addresses[:1], False, 2),
+        )
+        family = (f"2001:db8:1::{first + 1}", addresses[1]) if len(addresses) > 1 else None
+        source, target = family or (f"192.0.2.{first + 1}", addresses[0])
+        found.append(Stub(f"stub-{first + 1}", (source,), (target,), True, 1))
+    away = (resolvers[0].addresses[0], last)
+    found.append(Stub("stub-181", ("192.0.2.181",), away, False, 1))
+    return found
+
 
 # TTLs in seconds. A real registry uses hours; the lab has minutes for the whole story.
 TTL_ROOT = 60
@@ -127,9 +156,9 @@ def all_addresses() -> list[str]:
     found: list[str] = []
     for server in (*ROOT_SERVERS, *DE_SERVERS, CONTROL_SERVER, HOSTING_SERVER):
         found.extend(server.addresses)
-    for resolver in RESOLVERS:
+    for resolver in (*RESOLVERS, *SIDE_BY_SIDE):
         found.extend(resolver.addresses)
-    for stub in STUBS:
+    for stub in (*STUBS, *stubs_of(SIDE_BY_SIDE)):
         found.extend(stub.addresses)
     found.extend(MONITOR_ADDRESSES)
-    return found
+    return list(dict.fromkeys(found))

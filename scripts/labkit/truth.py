@@ -1,7 +1,7 @@
 """The truth beside a recording: what the lab did and saw, as TOML."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from labkit import topology
 from labkit.incident import Stage, Step
@@ -9,6 +9,7 @@ from labkit.keys import SigningKey
 from labkit.publication import Publication
 from labkit.recording import Recording
 from labkit.registry import ROTATION
+from labkit.resolvers import version_of
 from labkit.toml_text import SECOND, Plain, Table, table_text, time_text, value_text
 
 VIEWS = """\
@@ -19,8 +20,8 @@ VIEWS = """\
 """
 
 
-def truth_text(recording: Recording) -> str:
-    """Return truth.toml."""
+def truth_text(recording: Recording, logs: Collection[str]) -> str:
+    """Return truth.toml; `logs` are the names of the resolvers' logs that there are."""
     stage = recording.stage
     parts = ["# Written by scripts/lab; not by hand. Times are UTC, of the clock of the capture."]
     parts.append(table_text("", _head(recording)))
@@ -35,7 +36,8 @@ def truth_text(recording: Recording) -> str:
     parts += [table_text("[servers]", table) for table in _servers(recording)]
     parts += [table_text("[mitigations]", table) for table in _mitigations(stage)]
     parts += [table_text("[authorities]", table) for table in _authorities(recording)]
-    for resolver in topology.RESOLVERS:
+    for resolver in recording.incident.resolvers:
+        log = f"{resolver.name}.log"
         parts.append(
             table_text(
                 "[resolvers]",
@@ -43,9 +45,9 @@ def truth_text(recording: Recording) -> str:
                     "name": resolver.name,
                     "identity": resolver.identity,
                     "addresses": list(resolver.addresses),
-                    "software": recording.versions["unbound"],
+                    "software": version_of(resolver),
                     "validating": resolver.validating,
-                    "log": f"{resolver.name}.log" if resolver.validating else "",
+                    "log": log if log in logs else "",
                 },
             )
         )
@@ -82,7 +84,7 @@ def _capture(recording: Recording) -> Table:
         "file": "capture.pcap.zst",
         "packets": recording.packets,
         "dropped": recording.dropped,
-        "dnstap_file": "unbound.dnstap.zst",
+        "dnstap_file": recording.incident.dnstap_file,
         "dnstap_frames": recording.frames,
         "monitor": list(topology.MONITOR_ADDRESSES),
         "monitor_queries": recording.sightings.queries,
@@ -242,7 +244,7 @@ def _servers(recording: Recording) -> Iterable[Table]:
 
 
 def _clients(recording: Recording) -> Iterable[Table]:
-    for stub in topology.STUBS:
+    for stub in recording.incident.stubs:
         seen = [o for o in recording.observations if o.client == stub.addresses[0]]
         yield {
             "name": stub.name,

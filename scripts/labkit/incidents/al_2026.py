@@ -59,6 +59,6 @@ PLAN = Plan(
         f"{REMOVED:.0f} s: the root withdraws the DS",
         f"{END:.0f} s: end",
     ),
-    resolvers=("unbound", "bind", "unbound-2", "front", "plain"),
+    resolvers=("unbound", "bind", "unbound-2", "front", "recursor", "plain"),
     root_ttl=8,
 )

@@ -85,7 +85,7 @@ MM = Plan(
             "Unbound's own skew of an hour and fails nobody so soon"
         ),
     ),
-    resolvers=("unbound", "bind", "unbound-2", "plain"),
+    resolvers=("unbound", "bind", "recursor", "unbound-2", "plain"),
     options={
         "unbound-2": (
             *NO_SKEW,

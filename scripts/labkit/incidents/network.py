@@ -69,8 +69,14 @@ UNSIGNED = Plan(
     truth=TRUTH,
     zones=(ZonePlan("cu.", ("nsd", "bind"), is_signed=False, hosts=("www", "mail")),),
     script=quiet,
-    phases=("0 s: nothing is signed, and no resolver validates", "45 s: end"),
-    resolvers=("plain", "plain-2"),
+    phases=(
+        (
+            "0 s: nothing is signed; the validating resolvers hold no trust anchor (that of "
+            "`trust-anchor.ds` is of a key that signs nothing)"
+        ),
+        "45 s: end",
+    ),
+    resolvers=("unbound", "bind", "recursor", "kresd", "plain", "plain-2"),
     options={"unsigned-world": ()},
 )
 LOSS = Plan(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import time
 
 import dns.asyncquery
@@ -107,9 +108,10 @@ async def roll_root(lab: Lab) -> None:
 
 
 def managed(lab: Lab) -> None:
-    """Hand Unbound the file in which it follows the anchor by itself."""
+    """Hand Unbound and Knot Resolver the file in which each follows the anchor by itself."""
     lab.keep(lab.root, *lab.root.keys)
     lab.files["unbound", "auto.key"] = lab.world.anchor_text()
+    lab.files["kresd", "root.keys"] = lab.world.anchor_text()
 
 
 async def follow(lab: Lab) -> None:
@@ -132,16 +134,15 @@ async def follow(lab: Lab) -> None:
     root.publish_keys(new, zsk, signers=[new])
     lab.publish(root, "key-withdrawn", f"KSK {revoked.tag} leaves")
     await lab.at(66)
-    lab.notes["unbound_anchors"] = _state(lab)
+    lab.notes["unbound_anchors"] = _states(lab, "unbound", "auto.key", r";;state=(.*?) ;;")
+    lab.notes["kresd_anchors"] = _states(lab, "kresd", "root.keys", r"; (\w+):\d* ; KeyTag")
 
 
-def _state(lab: Lab) -> str:
-    """Return the states that Unbound has its anchors in, to show that it followed."""
-    text = (lab.resolvers["unbound"].folder / "auto.key").read_text()
-    states = [
-        line.split(";;state=")[1].split(" ;;")[0] for line in text.splitlines() if ";;st" in line
-    ]
-    print(f"{time.time_ns()}: {states}")
+def _states(lab: Lab, resolver: str, file: str, pattern: str) -> str:
+    """Return the states that a resolver has its anchors in, to show that it followed."""
+    text = (lab.resolvers[resolver].folder / file).read_text()
+    states = re.findall(pattern, text)
+    print(f"{time.time_ns()}: {resolver} {states}")
     return ", ".join(states)
 
 
@@ -223,9 +224,13 @@ RFC5011 = Plan(
         "5 s: a new KSK joins the root's DNSKEY RRset; old and new sign it",
         "34 s: the old KSK is revoked and signs its revocation; the new one signs too",
         "52 s: the revoked KSK leaves",
-        "66 s: end. Hold-down times are seconds: Unbound `add-holddown: 8`, BIND `-T mkeytimers`",
+        (
+            "66 s: end. Hold-down times are seconds: Unbound `add-holddown: 8`, BIND "
+            "`-T mkeytimers`, Knot Resolver `ta_update.hold_down_time`. PowerDNS Recursor does not "
+            "follow anchors, so it is not here"
+        ),
     ),
-    resolvers=("unbound", "bind", "plain"),
+    resolvers=("unbound", "bind", "kresd", "plain"),
     options={
         "unbound": (
             'auto-trust-anchor-file: "FOLDER/auto.key"',
@@ -234,6 +239,7 @@ RFC5011 = Plan(
             "permit-small-holddown: yes",
         ),
         "bind": ("managed",),
+        "kresd": ("managed",),
     },
     root_ttl=8,
 )

@@ -40,9 +40,7 @@ def _start(setting: Setting) -> list[str]:
         f'  dnstap-identity "{resolver.identity}";',
         "};",
         'zone "." { type hint; file "root.hints"; };',
-        "trust-anchors {",
-        *anchors,
-        "};",
+        *(["trust-anchors {", *anchors, "};"] if anchors else []),
         "logging {",
         f'  channel file {{ file "{folder}/named.log"; print-time iso8601-utc; '
         "print-category yes; print-severity yes; severity info; };",

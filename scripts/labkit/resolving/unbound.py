@@ -11,7 +11,7 @@ def _start(setting: Setting) -> list[str]:
     resolver, folder = setting.resolver, setting.folder
     setting.write("root.hints", setting.hints())
     setting.write("anchor", *setting.anchors)
-    own_anchor = any("trust-anchor" in line for line in setting.extra)
+    own_anchor = any("trust-anchor" in line for line in setting.extra) or not setting.anchors
     if resolver.validating:
         module = [
             '  module-config: "validator iterator"',
