@@ -210,6 +210,10 @@ class Asker:
             )
         }
 
+    def expect(self, name: str, kind: int, instants: Sequence[int]) -> None:
+        """Read in one go what `ask` will need of a question at each of several instants (ns)."""
+        self._store.read_ahead(name, kind, instants)
+
     def ask(self, name: str, kind: int, at: int) -> dict[str, Any]:
         """Explain one question; return what `--json` prints.
 

@@ -80,7 +80,9 @@ def _asked(
             told[at] = asker.ask(*question, at)
 
     spread = moments if len(moments) <= most else _thinned(moments, most * 2 // 3)
-    for at in sorted({*marked, *spread}):
+    first = sorted({*marked, *spread})
+    asker.expect(*question, first)
+    for at in first:
         ask(at)
     left = most - len(spread)
     while left > 0 and len(spread) < len(moments):
@@ -89,6 +91,7 @@ def _asked(
             if _state(told[before]) != _state(told[after]):
                 low, high = bisect_right(moments, before), bisect_left(moments, after)
                 middles += moments[low:high][(high - low) // 2 :][:1]
+        asker.expect(*question, middles[:left])
         for at in middles[:left]:
             ask(at)
         left -= max(len(middles), 1)
@@ -191,11 +194,9 @@ def _moments(tables: Path, name: str, kind: int) -> NDArray[np.int64]:
     mine = owners & (np.isin(types, (TYPE_DNSKEY, TYPE_DS)) | (types == kind))
     numbers = signatures["signature"].to_numpy()[mine]
     family = np.zeros(int(signatures["signature"].to_numpy().max(initial=0)) + 1, np.int64)
-    _, of = np.unique(
-        np.char.add(_plain(signatures["owner"])[mine].astype(str), types[mine].astype(str)),
-        return_inverse=True,
-    )
-    family[numbers] = of.reshape(-1) + 1
+    sets = zip(_plain(signatures["owner"])[mine].tolist(), types[mine].tolist(), strict=True)
+    known: dict[tuple[str, int], int] = {}
+    family[numbers] = [known.setdefault(one, len(known) + 1) for one in sets]
     found = [
         signatures[column].to_numpy()[mine].astype(np.int64) * limits.SECOND + after
         for column, after in (("inception", 0), ("expiration", limits.SECOND))

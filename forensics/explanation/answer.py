@@ -53,6 +53,14 @@ def classify(response: Response, name: str, kind: int) -> Answer:
 
     The name may be the target of an alias in the same response.
     """
+    known = response.classified
+    if (name, kind) not in known:
+        known[name, kind] = _classified(response, name, kind)
+    answer: Answer = known[name, kind]
+    return answer
+
+
+def _classified(response: Response, name: str, kind: int) -> Answer:
     if response.tc or response.rcode not in {NOERROR, NXDOMAIN}:
         return Answer(FAILURE)
     at_name = [r for r in response.sets(Section.ANSWER) if stands_at(r, name)]

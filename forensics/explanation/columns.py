@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ from forensics.limits import EXPLAIN_AFTER, EXPLAIN_BEFORE, EXPLAIN_ROWS, EXPLAI
 
 Tables = Callable[[str], Iterator[Any]]
 """Gives the record batches of a table by its name, places folded."""
+
+
+_FAR: Final = 2**63 - 1
+"""ns; farther from an instant than anything."""
 
 
 class Kept:
@@ -83,36 +88,58 @@ def masked(batch: Any, mask: NDArray[np.bool_]) -> Any:
     return batch.filter(pa.array(mask))
 
 
-def nearest(
-    where: NDArray[np.int64], time: NDArray[np.int64], number: NDArray[np.int64], at: int
-) -> NDArray[np.int64]:
-    """Return the transactions nearest to an instant, of each server.
+@dataclass(frozen=True)
+class Ordered:
+    """Transactions of each server in order of time: put in order once, asked at many instants.
 
-    Args:
-        where: int64 (N), the server of each row.
-        time: int64 (N), ns.
-        number: int64 (N), the transaction; one that comes again counts once.
-        at: ns.
+    Arrays of length N; the last two of one entry a server.
 
-    Returns:
-        int64: at most limits.EXPLAIN_BEFORE at or before `at` and EXPLAIN_AFTER after it, of
-        limits.EXPLAIN_SERVERS servers, those seen nearest first: a flood of forged servers must
-        not push the others out.
+    Attributes:
+        where: int64, the server of each row.
+        time: int64, ns.
+        number: int64, the transaction; each once.
+        starts, ends: int64, the rows of each server.
     """
-    first = np.unique(number, return_index=True)[1]
-    where, time, number = where[first], time[first], number[first]
-    order = np.lexsort((number, time, where))
-    where, time, number = where[order], time[order], number[order]
-    if not len(where):
-        return number
-    starts = np.flatnonzero(np.r_[True, where[1:] != where[:-1]])
-    ends = np.r_[starts[1:], len(where)]
-    counted = np.r_[0, np.cumsum(time <= at)]
-    split = starts + counted[ends] - counted[starts]
-    far = np.iinfo(np.int64).max
-    past = np.where(split > starts, at - time[np.maximum(split - 1, 0)], far)
-    coming = np.where(split < ends, time[np.minimum(split, len(time) - 1)] - at, far)
-    ranked = np.lexsort((where[starts], np.minimum(past, coming)))[:EXPLAIN_SERVERS]
-    low = np.maximum(starts, split - EXPLAIN_BEFORE)[ranked]
-    high = np.minimum(ends, split + EXPLAIN_AFTER)[ranked]
-    return np.concatenate([number[a:b] for a, b in zip(low.tolist(), high.tolist(), strict=True)])
+
+    where: NDArray[np.int64]
+    time: NDArray[np.int64]
+    number: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, where: NDArray[np.int64], time: NDArray[np.int64], number: NDArray[np.int64]
+    ) -> Ordered:
+        """Put rows in order: server, ns and transaction of each; one that comes again counts once.
+
+        Each array is int64 (N).
+        """
+        first = np.unique(number, return_index=True)[1]
+        where, time, number = where[first], time[first], number[first]
+        order = np.lexsort((number, time, where))
+        where, time, number = where[order], time[order], number[order]
+        is_first = np.ones(len(where), bool)
+        is_first[1:] = where[1:] != where[:-1]
+        starts = np.flatnonzero(is_first)
+        return cls(where, time, number, starts, np.append(starts, len(where))[1:])
+
+    def nearest(self, at: int) -> NDArray[np.int64]:
+        """Return the transactions nearest to an instant (ns), of each server.
+
+        Returns:
+            int64: at most limits.EXPLAIN_BEFORE at or before `at` and EXPLAIN_AFTER after it, of
+            limits.EXPLAIN_SERVERS servers, those seen nearest first: a flood of forged servers
+            must not push the others out.
+        """
+        time, number, starts, ends = self.time, self.number, self.starts, self.ends
+        if not len(number):
+            return number
+        split = starts + np.add.reduceat(time <= at, starts, dtype=np.int64)
+        past = np.where(split > starts, at - time[np.maximum(split - 1, 0)], _FAR)
+        coming = np.where(split < ends, time[np.minimum(split, len(time) - 1)] - at, _FAR)
+        ranked = np.lexsort((self.where[starts], np.minimum(past, coming)))[:EXPLAIN_SERVERS]
+        low = np.maximum(starts, split - EXPLAIN_BEFORE)[ranked]
+        high = np.minimum(ends, split + EXPLAIN_AFTER)[ranked]
+        rows = zip(low.tolist(), high.tolist(), strict=True)
+        return np.concatenate([number[a:b] for a, b in rows])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from forensics.explanation.chain import Cited, Link, ServerView, rank
 from forensics.explanation.current import Current, accuses, current
@@ -49,6 +50,15 @@ def usable(
         return [], "ds-digest-unsupported"
     stronger = [d for d in digested if d.digest_type != _SHA1]
     return (policy.sha1_gives_way and stronger) or digested, "none"
+
+
+@lru_cache(maxsize=256)
+def keys_of(zone: str, rdatas: tuple[bytes, ...]) -> tuple[Key, ...]:
+    """Return the keys of a zone in these records.
+
+    The same ones for the same records, so that many instants compute tags and digests once.
+    """
+    return tuple(Key(zone, rdata) for rdata in rdatas if len(rdata) > 4)
 
 
 def key_rrset(response: Response, zone: str) -> RRset | None:
@@ -137,7 +147,7 @@ def judge_keys(
         for c, (s, _, _, _) in counted:
             shown = None if c.is_stale else key_rrset(c.response, zone)
             if shown and rank(s) <= rank(status):
-                keys |= {rdata: Key(zone, rdata) for rdata in shown.rdatas if len(rdata) > 4}
+                keys |= {key.rdata: key for key in keys_of(zone, shown.rdatas)}
     link = Link(
         zone,
         "dnskey",
@@ -194,7 +204,7 @@ def _judge_response(
             Status.BOGUS, "dnskey-absent", None,
             f"{where} answered that {said(zone)} has no keys, though its parent vouches for some.",
         )  # fmt: skip
-    keys = [Key(zone, rdata) for rdata in rrset.rdatas if len(rdata) > 4]
+    keys = keys_of(zone, rrset.rdatas)
     if trusted is None:
         return _judge_alone(zone, rrset, keys, response, checker, at)
     live = [k for k in keys if not k.is_revoked]
@@ -273,7 +283,7 @@ def _matches_but_for_flag(key: Key, delegation: DelegationSigner) -> bool:
 
 
 def _tags(zone: str, rrset: RRset | None) -> tuple[tuple[int, int], ...]:
-    found = [Key(zone, rdata) for rdata in rrset.rdatas if len(rdata) > 4] if rrset else []
+    found = keys_of(zone, rrset.rdatas) if rrset else ()
     return tuple(sorted({(k.tag, k.algorithm) for k in found}))
 
 

@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from forensics.explanation.chain import Link
-from forensics.explanation.keys import key_rrset
+from forensics.explanation.keys import key_rrset, keys_of
 from forensics.explanation.records import Response
-from forensics.knowledge import Key
 from forensics.limits import SECOND
 from forensics.vocabulary import TYPE_DNSKEY, Section, Status
 
@@ -86,7 +85,7 @@ def _out_of_step(
         rrset = key_rrset(response, zone)
         if rrset is None or response.time > at or response.is_doubtful:
             continue
-        keys = [Key(zone, rdata) for rdata in rrset.rdatas if len(rdata) > 4]
+        keys = keys_of(zone, rrset.rdatas)
         if wanted in {(key.tag, key.algorithm) for key in keys}:
             holding = True
         elif response.is_authority and response.time + rrset.ttl * SECOND > at:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.explanation.columns import Kept, is_in_text, masked, nearest, numbers
+from forensics.explanation.columns import Kept, Ordered, is_in_text, masked, numbers
 from forensics.explanation.records import TYPE_CNAME, TYPE_DNAME
 from forensics.vocabulary import (
     TYPE_DNSKEY,
@@ -61,7 +61,8 @@ class Picker:
     servers: Callable[[str, str | None], int]
     server_of: NDArray[np.int64]
     clients: frozenset[str] = frozenset()
-    _last: tuple[list[str], int, dict[Class, _Rows]] = ([], 0, {})
+    _last: tuple[list[str], int, dict[Class, Ordered]] = ([], 0, {})
+    _picked: dict[int, dict[Class, NDArray[np.int64]]] = field(default_factory=dict)
 
     def pick(self, names: list[str], kind: int, at: int) -> dict[Class, NDArray[np.int64]]:
         """Choose the transactions that tell of a question and of the zones above it.
@@ -73,12 +74,12 @@ class Picker:
         """
         if self._last[:2] != (names, kind):
             self._last = (names, kind, self._telling(names, kind))
-        return {
-            what: nearest(rows.where, rows.time, rows.number, at)
-            for what, rows in self._last[2].items()
-        }
+            self._picked.clear()
+        if at not in self._picked:
+            self._picked[at] = {what: rows.nearest(at) for what, rows in self._last[2].items()}
+        return self._picked[at]
 
-    def _telling(self, names: list[str], kind: int) -> dict[Class, _Rows]:
+    def _telling(self, names: list[str], kind: int) -> dict[Class, Ordered]:
         """Find the transactions that tell of a question at any time."""
         found: _Found = defaultdict(list)
         self._asking(names, found)
@@ -95,7 +96,7 @@ class Picker:
             rows = _concatenated(parts)
             if own is not None:
                 rows = rows.those(np.isin(rows.number, own))
-            told[what] = rows
+            told[what] = Ordered.of(rows.where, rows.time, rows.number)
         return told
 
     def _asking(self, names: list[str], found: _Found) -> None:

@@ -72,11 +72,11 @@ class Reader:
         """Make the responses of these transactions, by transaction."""
         import pyarrow as pa
 
-        asked = wanted
-        found = {at: self._read[at] for at in asked.tolist() if at in self._read}
-        wanted = asked[~np.isin(asked, np.array(sorted(found), np.int64))]
-        if not len(wanted):
+        asked = wanted.tolist()
+        found = {number: self._read[number] for number in asked if number in self._read}
+        if len(found) == len(asked):
             return found
+        wanted = np.array([number for number in asked if number not in found], np.int64)
         sets, facts = self._rrsets(wanted)
         for batch in self.kept("transactions"):
             mask = np.isin(numbers(batch, "transaction"), wanted)

@@ -6,9 +6,10 @@ form, lower case, with the final dot; times are ns since 1970.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from forensics.knowledge import is_subdomain
 from forensics.vocabulary import TYPE_NS, TYPE_SOA, Section
@@ -178,9 +179,23 @@ class Response:
     is_partial: bool = False
     rrsets: tuple[RRset, ...] = field(default=(), compare=False)
 
-    def sets(self, section: Section, kind: int | None = None) -> list[RRset]:
+    def sets(self, section: Section, kind: int | None = None) -> Sequence[RRset]:
         """Return the RRsets of a section, of one type if given."""
-        return [r for r in self.rrsets if r.section == section and (kind is None or r.type == kind)]
+        return self._sets.get((section, kind), ())
+
+    @cached_property
+    def _sets(self) -> dict[tuple[int, int | None], list[RRset]]:
+        """The RRsets by section and type; by section and None: all of the section."""
+        found: dict[tuple[int, int | None], list[RRset]] = {}
+        for rrset in self.rrsets:
+            found.setdefault((rrset.section, None), []).append(rrset)
+            found.setdefault((rrset.section, rrset.type), []).append(rrset)
+        return found
+
+    @cached_property
+    def classified(self) -> dict[tuple[str, int], Any]:
+        """What `answer.classify` has made of it, by question: it is asked at many instants."""
+        return {}
 
     @cached_property
     def content(self) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from forensics.explanation.current import current
-from forensics.explanation.keys import key_rrset, tells
+from forensics.explanation.keys import key_rrset, keys_of, tells
 from forensics.explanation.records import Response, RRset
 from forensics.explanation.signing import Checker, Tried
 from forensics.knowledge import Key
@@ -105,7 +105,7 @@ class Signer:
         rrset = key_rrset(response, self.zone)
         if rrset is None:
             return ()
-        keys = tuple(Key(self.zone, rdata) for rdata in rrset.rdatas if len(rdata) > 4)
+        keys = keys_of(self.zone, rrset.rdatas)
         signed = any(
             self.checker.attempt(s, self.zone, keys, response.time).is_good
             for s in rrset.signatures

@@ -15,7 +15,7 @@ from forensics.explanation.picking import Class, Picker
 from forensics.explanation.reading import Reader
 from forensics.explanation.records import Response
 from forensics.knowledge import ancestors
-from forensics.limits import BURST, EXPLAIN_CHAIN
+from forensics.limits import BURST, EXPLAIN_CHAIN, EXPLAIN_KEPT
 from forensics.vocabulary import TYPE_DNSKEY, TYPE_NS, TYPE_NSEC
 
 
@@ -96,6 +96,7 @@ class Store:
                 instances[server].add(nsid)
         self._several = frozenset(server for server, seen in instances.items() if len(seen) > 1)
         self._servers: dict[str, int] = {}
+        self._ever: dict[str, tuple[bytes, ...]] = {}
         names = [self._place_name(*pair) for pair in pairs]
         server_of = np.array([self._server(*pair) for pair in pairs], np.int64)
         self._picker = Picker(self._kept, self._signatures, self._server, server_of, clients)
@@ -134,6 +135,14 @@ class Store:
             }
         )
 
+    def read_ahead(self, name: str, kind: int, instants: Sequence[int]) -> None:
+        """Read in one go what `gather` will look up at each of several instants (ns)."""
+        names = [name, *ancestors(name)]
+        chosen = [self._picker.pick(names, kind, at).values() for at in instants]
+        wanted = [found for of_one in chosen for found in of_one]
+        if wanted:
+            self._reader.read(np.unique(np.concatenate(wanted))[:EXPLAIN_KEPT])
+
     def questions(self, limit: int) -> list[tuple[str, int, int]]:
         """Return the most asked (name, type, count) of the capture, for error messages."""
         import pyarrow as pa
@@ -168,17 +177,22 @@ class Store:
         pairs = zip(rows["signer"].to_pylist(), rows["type"].to_pylist(), strict=True)
         return {(signer, kind) for signer, kind in pairs if signer}
 
-    def keys_ever(self, zone: str) -> set[bytes]:
-        """Return the DNSKEY RDATA that the zone showed at any time of the capture."""
+    def keys_ever(self, zone: str) -> tuple[bytes, ...]:
+        """Return the DNSKEY RDATA that the zone showed at any time of the capture, in order."""
+        if zone not in self._ever:
+            self._ever[zone] = self._keys_ever(zone)
+        return self._ever[zone]
+
+    def _keys_ever(self, zone: str) -> tuple[bytes, ...]:
         import pyarrow.compute as pc
 
         if self._keys is None:
-            return set()
+            return ()
         mask = pc.and_(
             pc.equal(self._keys["zone"], zone), pc.equal(self._keys["type"], TYPE_DNSKEY)
         )
         shown = self._keys.filter(mask)["rdatas"].to_pylist()
-        return {rdata for rdatas in shown for rdata in rdatas or ()}
+        return tuple(sorted({rdata for rdatas in shown for rdata in rdatas or ()}))
 
     def nsec_owners(self, zone: str) -> list[str]:
         """Return the owners of the NSEC records that a zone has signed."""

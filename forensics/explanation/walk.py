@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from forensics.explanation.chain import Link
 from forensics.explanation.cuts import BROKEN, NO_CUT, SIGNED, UNSIGNED, judge_cut, read_ds
-from forensics.explanation.keys import judge_keys
+from forensics.explanation.keys import judge_keys, keys_of
 from forensics.explanation.records import Response
 from forensics.explanation.signer import Signer
 from forensics.explanation.signing import Checker
@@ -135,7 +135,7 @@ class Walk:
     def _at_anchor(self, zone: str) -> Standing:
         own = [a for a in self.anchors if a.zone == zone]
         held = [a for a in own if a.start <= self.at < a.end]
-        shown = [Key(zone, r) for r in self.store.keys_ever(zone) if len(r) > 4]
+        shown = keys_of(zone, self.store.keys_ever(zone))
         named = tuple(sorted({(a.tag, a.algorithm) for a in held}))
         start = Standing(zone, Status.SECURE, "none", self._signer(zone, ()))
         if not held:

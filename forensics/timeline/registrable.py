@@ -28,10 +28,29 @@ def version() -> str:
 
 
 @cache
-def _suffixes() -> Callable[[str], str | None]:
+def _rules() -> dict[str, list[str]]:
+    """Group the list's rules by their last label, as the list writes it."""
+    from publicsuffixlist import PSLFILE
+
+    found: dict[str, list[str]] = {}
+    for line in Path(PSLFILE).read_text(encoding="utf-8").lower().splitlines():
+        rule = line.partition(" ")[0].rstrip()
+        if rule and not rule.startswith("//"):
+            found.setdefault(rule.rpartition(".")[2], []).append(rule)
+    return found
+
+
+@cache
+def _suffixes(top: str | None) -> Callable[[str], str | None]:
+    """Give what finds registrable domains below a top-level domain; None: below any.
+
+    No rule of another top-level domain says anything of its names, and to encode all of them
+    takes a tenth of a second.
+    """
     from publicsuffixlist import PublicSuffixList
 
-    found: Callable[[str], str | None] = PublicSuffixList().privatesuffix
+    rules = PublicSuffixList() if top is None else PublicSuffixList(_rules().get(top, []))
+    found: Callable[[str], str | None] = rules.privatesuffix
     return found
 
 
@@ -43,5 +62,9 @@ def domain(name: str) -> str | None:
     """
     if "\\" in name:  # an escaped dot is no border of labels for the list
         return None
-    found = _suffixes()(name.rstrip("."))
+    bare = name.rstrip(".")
+    top = bare.rpartition(".")[2].lower()
+    # Names write as `xn--` what the list writes in letters: there any rule may be meant.
+    listed = top if top in _rules() else ""
+    found = _suffixes(None if top.startswith("xn--") else listed)(bare)
     return None if found is None else f"{found}."

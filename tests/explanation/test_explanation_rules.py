@@ -13,7 +13,7 @@ from forensics.errors import UsageError
 from forensics.explain import read_instant, read_name, read_type
 from forensics.explanation.answer import ALIAS, NODATA, POSITIVE, REFERRAL, classify
 from forensics.explanation.chain import Judged, Link, worst
-from forensics.explanation.columns import nearest
+from forensics.explanation.columns import Ordered
 from forensics.explanation.current import Current, accuses, current
 from forensics.explanation.keys import usable
 from forensics.explanation.records import Response, RRset, Signature, name_of, read_records
@@ -70,12 +70,11 @@ def shown(inception: int, number: int) -> tuple[RRset, ...]:
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50)), max_size=80), st.integers(0, 50))
 def test_the_nearest_rows_of_each_server_are_those_a_loop_finds(rows, at):
     numbers = list(range(len(rows)))
-    found = nearest(
+    found = Ordered.of(
         np.array([w for w, _ in rows], np.int64),
         np.array([t for _, t in rows], np.int64),
         np.array(numbers, np.int64),
-        at,
-    )
+    ).nearest(at)
     wanted = set()
     for where in {w for w, _ in rows}:
         own = sorted((t, n) for (w, t), n in zip(rows, numbers, strict=True) if w == where)
