@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.wire.jit import kernel
+from forensics.wire.jit import kernel, lean_kernel
 
 GOOD: Final = 0
 BAD: Final = 1
@@ -216,10 +216,11 @@ def resolve(
                     out[at, column, 2] = signature[row]
 
 
-@kernel
-def hash_texts(offsets: NDArray[np.int64], octets: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Hash M texts (Arrow's offsets, M + 1, and octets) to uint64: FNV-1a, then mixed."""
-    hashes = np.empty(max(offsets.size - 1, 0), dtype=np.uint64)
+@lean_kernel
+def hash_texts(
+    offsets: NDArray[np.int64], octets: NDArray[np.uint8], hashes: NDArray[np.uint64]
+) -> None:
+    """Hash M texts (Arrow's offsets, M + 1, and octets) into uint64 (M): FNV-1a, then mixed."""
     for row in range(hashes.size):
         value = np.uint64(0xCBF29CE484222325)
         for at in range(max(offsets[row], 0), min(offsets[row + 1], octets.size)):
@@ -227,4 +228,3 @@ def hash_texts(offsets: NDArray[np.int64], octets: NDArray[np.uint8]) -> NDArray
         value = (value ^ (value >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
         value = (value ^ (value >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
         hashes[row] = value ^ (value >> np.uint64(33))
-    return hashes

@@ -51,7 +51,9 @@ def hash_values(values: Any) -> NDArray[np.uint64]:
     _, offsets, octets = whole.buffers()
     bounds = np.frombuffer(offsets, dtype=np.int64)[whole.offset : whole.offset + len(whole) + 1]
     data = np.frombuffer(bytearray(octets or b"\0"), dtype=np.uint8)
-    return hash_texts(np.ascontiguousarray(bounds).copy(), data)
+    hashes = np.empty(max(len(bounds) - 1, 0), np.uint64)
+    hash_texts(np.ascontiguousarray(bounds).copy(), data, hashes)
+    return hashes
 
 
 def mix(*parts: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -17,6 +17,8 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ import numba
 import numpy as np
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.runtime.nrt import rtsys
+
+from forensics.wire.kernelload import rebuilt
 
 _PACKAGE = __name__.partition(".")[0]
 _DIGITS = 24
@@ -136,11 +140,11 @@ def _parts_of_value(value: Any, seen: set[int]) -> Iterator[bytes]:
         yield f"{type(value).__qualname__} {value!r}".encode()
 
 
+@dataclass(frozen=True)
 class _Place:
     """Tells numba's cache the folder, and makes it (the interface of its locators)."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    folder: Path
 
     def get_cache_path(self) -> str:
         return str(self.folder)
@@ -154,6 +158,20 @@ class _Stored(CompileResultCacheImpl):
 
     def __init__(self, place: _Place) -> None:
         self._locator = place
+
+    def rebuild(self, target_context: Any, payload: Any) -> Any:
+        """Make callable what was kept (the interface of numba's caches)."""
+        return rebuilt(target_context, payload)
+
+
+@cache
+def _is_writable(place: _Place) -> bool:
+    try:
+        place.ensure_cache_path()
+        tempfile.TemporaryFile(dir=place.get_cache_path()).close()
+    except OSError:
+        return False
+    return True
 
 
 _numba_cache: Any = FunctionCache
@@ -207,8 +225,4 @@ class KernelCache(FunctionCache):
         named = digest(self._kernel)
         self._cache_file = _numba_files(self._cache_path, f"{name}-{named}", named)
         self._opened = True
-        try:
-            self._place.ensure_cache_path()
-            tempfile.TemporaryFile(dir=self._cache_path).close()
-        except OSError:
-            self._enabled = False
+        self._enabled = _is_writable(self._place)

@@ -91,11 +91,11 @@ except IndexError:
 """
 
 
-def run(folder: Path, at: int, **environment: str) -> list[str]:
+def run(folder: Path, *asked: object, program: str = PROGRAM, **environment: str) -> list[str]:
     made = folder / "program.py"
-    made.write_text(PROGRAM)
+    made.write_text(program)
     result = subprocess.run(
-        [sys.executable, str(made), str(at)],
+        [sys.executable, str(made), *map(str, asked)],
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -128,3 +128,38 @@ def test_a_folder_that_cannot_be_made_keeps_nothing(tmp_path: Path) -> None:
     (tmp_path / "kernels").write_text("a file stands here")
     assert run(tmp_path, 1) == ["compiling", "0"]
     assert run(tmp_path, 1) == ["compiling", "0"]
+
+
+CALLING = """
+import sys
+import llvmlite.binding as llvm
+import numpy as np
+from forensics.wire.jit import lean_kernel, when_compiling
+
+when_compiling(lambda: print("compiling"))
+parse = llvm.parse_bitcode
+llvm.parse_bitcode = lambda *args: print("bitcode") or parse(*args)
+
+@lean_kernel
+def inner(values, at):
+    return values[at] + 1
+
+@lean_kernel
+def outer(values, at):
+    return 10 * inner(values, at)
+
+for name in sys.argv[1:]:
+    print(int(globals()[name](np.ones(3, np.uint8), 1)))
+"""
+
+
+def test_a_kept_kernel_can_be_compiled_into_another_and_until_then_its_bitcode_rests(
+    tmp_path: Path,
+) -> None:
+    assert run(tmp_path, "inner", program=CALLING) == ["compiling", "2"]
+    assert run(tmp_path, "inner", program=CALLING) == ["2"]
+    assert run(tmp_path, "inner", "outer", program=CALLING) == ["2", "compiling", "bitcode", "20"]
+    # What calls it holds all that it needs.
+    for path in (tmp_path / "kernels").glob("*inner*"):
+        path.unlink()
+    assert run(tmp_path, "outer", program=CALLING) == ["20"]
