@@ -6,6 +6,7 @@ Exit status: 0 done, 2 usage, 3 no input could be read, 4 done but some input wa
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -531,9 +532,9 @@ watch_command.register(app, time.time_ns)
 table_commands.register(app)
 
 
-_NEW_OBJECTS = 100_000
+_NEW_OBJECTS = 200_000
 """Objects after which Python looks for garbage. At its own 700 an eighth of a short run goes into
-looking again and again at what was imported, which is never garbage."""
+looking again and again at what was imported, which is never garbage; that alone is over 100,000."""
 
 
 def main() -> None:
@@ -541,6 +542,9 @@ def main() -> None:
     from forensics.errors import NoInputError
 
     gc.set_threshold(_NEW_OBJECTS, 20, 50)
+    # What is left at the end goes with the process; to look for garbage in it takes longer than
+    # the analysis of a small capture.
+    atexit.register(gc.freeze)
     if len(sys.argv) > 1 and not {"-h", "--help", "--version"} & set(sys.argv):
         leave_out_pandas()
     stop_on_signals()
