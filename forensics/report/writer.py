@@ -53,12 +53,26 @@ def write_report(report: dict[str, Any], folder: Path, *, figures: bool = True) 
         figures: draw `figures/*.svg` and `figures/*.png` as well, for report.md.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
     drawn: list[str] = []
+    written = []
     if figures:
-        from vl_convert import svg_to_png
+        for name, paths in _draw(report, folder / "figures"):
+            drawn.append(name)
+            written += paths
+    for name, writer in WRITERS:
+        written.append(write_whole(folder / name, writer(report, tuple(drawn)).encode()))
+    return written
 
-        beside = folder / "figures"
+
+def _draw(report: dict[str, Any], beside: Path) -> list[tuple[str, list[Path]]]:
+    """Draw the figures that the report has something for; give their names and files."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from vl_convert import svg_to_png
+
+    made = []
+    # Compressing needs no lock of the interpreter, drawing does: one goes on beside the other.
+    with ThreadPoolExecutor(max_workers=1) as compressing:
         for name, _, draw in FIGURES:
             svg = draw(report, standalone=True)
             if not svg:
@@ -66,11 +80,17 @@ def write_report(report: dict[str, Any], folder: Path, *, figures: bool = True) 
                 for ending in ("svg", "png"):
                     (beside / f"{name}.{ending}").unlink(missing_ok=True)
                 continue
-            beside.mkdir(exist_ok=True)
-            drawn.append(name)
-            written.append(write_whole(beside / f"{name}.svg", svg.encode()))
-            picture = denser(bytes(svg_to_png(svg, scale=PIXELS)))
-            written.append(write_whole(beside / f"{name}.png", picture))
-    for name, writer in WRITERS:
-        written.append(write_whole(folder / name, writer(report, tuple(drawn)).encode()))
-    return written
+            picture = bytes(svg_to_png(svg, scale=PIXELS))
+            made.append((name, svg, compressing.submit(denser, picture)))
+    if made:
+        beside.mkdir(exist_ok=True)
+    return [
+        (
+            name,
+            [
+                write_whole(beside / f"{name}.svg", svg.encode()),
+                write_whole(beside / f"{name}.png", picture.result()),
+            ],
+        )
+        for name, svg, picture in made
+    ]

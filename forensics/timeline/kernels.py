@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.wire.jit import kernel, lean_kernel
+from forensics.wire.jit import lean_kernel
 
 GOOD: Final = 0
 BAD: Final = 1
@@ -31,7 +31,7 @@ SUSPECT: Final = 2
 OTHER_STATE: Final = 3
 
 
-@kernel
+@lean_kernel
 def is_before(
     moments: NDArray[np.int64], row: int, column: int, time: int, where: int, signature: int
 ) -> bool:
@@ -45,7 +45,7 @@ def is_before(
     return bool(signature < moments[row, column, 2])
 
 
-@kernel
+@lean_kernel
 def is_after(
     moments: NDArray[np.int64], row: int, column: int, time: int, where: int, signature: int
 ) -> bool:
@@ -59,7 +59,7 @@ def is_after(
     return bool(signature > moments[row, column, 2])
 
 
-@kernel
+@lean_kernel
 def tally(
     begin: int,
     place: NDArray[np.int64],
@@ -138,14 +138,14 @@ def tally(
     return place.size, used
 
 
-@kernel
+@lean_kernel
 def is_newer(serial: int, than: int) -> bool:
     """Compare two SOA serials (RFC 1982 3.2)."""
     distance = (serial - than) & 0xFFFFFFFF
     return 0 < distance < 0x80000000
 
 
-@kernel
+@lean_kernel
 def resolve(
     stratum: NDArray[np.int64],
     family: NDArray[np.int64],

@@ -26,7 +26,6 @@ import llvmlite
 import numba
 import numpy as np
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
-from numba.core.runtime.nrt import rtsys
 
 from forensics.wire.kernelload import rebuilt
 
@@ -207,9 +206,7 @@ class KernelCache(FunctionCache):
         if not self._opened:
             self._open()
         try:
-            # What machine code calls has to be there; the rest of what numba would load first is
-            # for compiling, and takes a sixth of a second.
-            rtsys.initialize(target_context)
+            # What numba would load first is for compiling, and takes a sixth of a second.
             found = _numba_cache._load_overload(self, sig, target_context)  # noqa: SLF001
         except Exception:  # noqa: BLE001  whatever damaged octets unpickle to
             # A damaged file is as good as none: forget it, compile, write again.

@@ -6,11 +6,16 @@ it. To read that takes half of the time of loading; few runs compile anything, s
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import llvmlite.binding as llvm
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompileResult
+from numba.core.runtime.nrt import rtsys
+
+_RUNTIME: Final = b"NRT_"
+"""How the names of numba's runtime begin, which counts references and allocates arrays. It is
+compiled at each start, so only where machine code calls it: lean kernels do not."""
 
 _numba_library: Any = JITCodeLibrary
 _result: Any = CompileResult
@@ -57,9 +62,12 @@ def rebuilt(target: Any, payload: tuple[Any, ...]) -> Any:
     (name, kind, code), fndesc, env, signature, objectmode, lifted, said, inits, others = payload
     if kind != "object":
         raise ValueError(kind)
+    machine_code, bitcode = code
+    if _RUNTIME in machine_code:
+        rtsys.initialize(target)
     for init in inits:
         init()
-    library: Any = LoadedLibrary(target.codegen(), name, *code)
+    library: Any = LoadedLibrary(target.codegen(), name, machine_code, bitcode)
     result = _result(
         target_context=target,
         typing_context=target.typing_context,

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.wire.jit import kernel
+from forensics.wire.jit import lean_kernel
 
 OPTION = 14
 _HEADER = 12
 _OPT, _DNSKEY = 41, 48
 
 
-@kernel
+@lean_kernel
 def key_tag_options(
     octets: NDArray[np.uint8],
     start: NDArray[np.int64],

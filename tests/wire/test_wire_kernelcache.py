@@ -134,7 +134,7 @@ CALLING = """
 import sys
 import llvmlite.binding as llvm
 import numpy as np
-from forensics.wire.jit import lean_kernel, when_compiling
+from forensics.wire.jit import kernel, lean_kernel, when_compiling
 
 when_compiling(lambda: print("compiling"))
 parse = llvm.parse_bitcode
@@ -147,6 +147,12 @@ def inner(values, at):
 @lean_kernel
 def outer(values, at):
     return 10 * inner(values, at)
+
+@kernel
+def allocating(values, at):
+    made = np.zeros(5, np.int64)
+    made[at] = 7
+    return made.sum()
 
 for name in sys.argv[1:]:
     print(int(globals()[name](np.ones(3, np.uint8), 1)))
@@ -163,3 +169,10 @@ def test_a_kept_kernel_can_be_compiled_into_another_and_until_then_its_bitcode_r
     for path in (tmp_path / "kernels").glob("*inner*"):
         path.unlink()
     assert run(tmp_path, "outer", program=CALLING) == ["20"]
+
+
+def test_a_kept_kernel_that_allocates_finds_the_runtime_that_it_needs(tmp_path: Path) -> None:
+    assert run(tmp_path, "allocating", program=CALLING) == ["compiling", "7"]
+    assert run(tmp_path, "allocating", program=CALLING) == ["7"]
+    assert run(tmp_path, "inner", "allocating", program=CALLING) == ["compiling", "2", "7"]
+    assert run(tmp_path, "inner", "allocating", program=CALLING) == ["2", "7"]
