@@ -108,15 +108,18 @@ def strata(case: Case) -> list[Stratum]:
             continue
         (first_bad, serial), (last_bad, next_serial) = min(begins), max(ends)
         known = list(spans.get(key[:3], {}).values())
+        good = sum(cell.good for cell in cells)
         stratum = Stratum(
             *key,
-            good=sum(cell.good for cell in cells),
+            good=good,
             bad=sum(cell.bad for cell in bad),
             first_bad=first_bad,
             last_bad=last_bad,
             types={cell.type for cell in bad},
         )
-        stratum.state, stratum.divide = state_before(known, first_bad.time, serial)
+        stratum.state, stratum.divide = state_before(
+            known, first_bad.time, serial, beside=good > 0
+        )
         stratum.next_state, stratum.next_divide = state_after(known, last_bad.time, next_serial)
         stratum.turned = _turned(known, last_bad.time)
         found.append(stratum)
@@ -140,7 +143,7 @@ def _covering(known: list[Span], time: int) -> int:
     return max(covering, key=lambda span: (span[1], span[0]))[0] if covering else 0
 
 
-def state_before(known: list[Span], time: int, serial: int) -> tuple[int, int]:
+def state_before(known: list[Span], time: int, serial: int, *, beside: bool) -> tuple[int, int]:
     """Give the serial of the first bad, and before which instant another state was served.
 
     Args:
@@ -148,16 +151,21 @@ def state_before(known: list[Span], time: int, serial: int) -> tuple[int, int]:
         time: of the first bad sighting, ns.
         serial: shown by its response, 0: none. Then the last serial seen before is taken: what was
             seen under it proves nothing, for the bad may have stood under it too.
+        beside: whether good data stands beside the bad in the episode. Then a good sighting tells
+            of another state only if another serial was seen; where the capture begins under the
+            serial of the first bad, it may tell of that very state.
 
     Returns:
-        The serial, 0 where none was seen until then; and the instant, ns.
+        The serial, 0 where none was seen until then; and the instant, ns: 0 where none is known.
     """
     earlier = [(span[2], span[0]) for span in known if span[2] < time]
     serial = serial or _covering(known, time) or max(earlier, default=(0, 0))[1]
     first = min([time, *(span[1] for span in known if span[0] == serial)])
     # Between the last sighting of another serial and the first of this one nothing is known.
     others = [edge for span in known if span[0] != serial for edge in span[1:] if edge < first]
-    return serial, (max(others) + 1 if others else first)
+    if others:
+        return serial, max(others) + 1
+    return serial, 0 if serial and beside else first
 
 
 def state_after(known: list[Span], time: int, serial: int) -> tuple[int, int]:
@@ -411,7 +419,8 @@ def combine(found: list[Stratum]) -> Brackets:
     """Combine strata (at least one) to the brackets of what they belong to.
 
     The onset is that of the stratum that was bad first, held against comparable ones: at the same
-    place before others. It has recovered when each stratum was seen good again.
+    place before others, and at no place that was still seen good when that one was bad. It has
+    recovered when each stratum was seen good again.
     """
     earliest = earliest_of(found)
     # As in `earliest_of`: of those that one answer shows bad last, the one seen good again first.
@@ -425,12 +434,22 @@ def combine(found: list[Stratum]) -> Brackets:
     )
     begin = earliest.last_good
     if begin is None:
+        # A place that was still good then went bad at another time, and bounds that one's alone.
+        apart = {
+            stratum.place
+            for stratum in found
+            if stratum.place != earliest.place
+            and stratum.side == earliest.side
+            and stratum.last_good is not None
+            and stratum.last_good.time >= earliest.first_bad.time
+        }
         goods = [
             (stratum.place == earliest.place, stratum.last_good)
             for stratum in found
             if stratum.last_good is not None
             and stratum.last_good.time < earliest.first_bad.time
             and stratum.side == earliest.side
+            and stratum.place not in apart
             and not (
                 # The other stratum went bad later: its last good may show the faulty state.
                 stratum.place == earliest.place
