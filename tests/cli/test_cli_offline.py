@@ -43,7 +43,7 @@ def test_all_commands_do_without_a_network(tmp_path) -> None:
         ("transactions", dataset, "--zone", "de."),
         ("keys", report),
         ("signatures", report, "--format", "jsonl"),
-        ("explain", dataset, "de.", "SOA", "--at", "2026-11-24T23:00:00Z", *anchor, "--json"),
+        ("explain", dataset, "de.", "SOA", "--at", "2026-11-29T08:00:00Z", *anchor, "--json"),
     )
     for words in commands:
         done = offline(*words)

@@ -52,6 +52,7 @@ BOUNDS = {
     "apnic-2012": (KEYS, KEYS),
     "arin-2019": (OWN, OWN),
     "de-2026": (OWN, OWN),
+    "de-2026-resolvers": (OWN, OWN),
     "dnskey-too-large": (OWN, OWN),
     "fj-2022": (DELEGATION, DELEGATION),
     "gov-2013": (KEYS, DELEGATION),

@@ -121,7 +121,7 @@ def test_same_input_same_octets(run, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["healthy-zsk-roll", "healthy-ksk-roll"])
-@pytest.mark.parametrize("file", ["capture.pcap.zst", "unbound.dnstap.zst"])
+@pytest.mark.parametrize("file", ["capture.pcap.zst", "resolvers.dnstap.zst"])
 def test_healthy_rolls_are_no_incident(name, file, run) -> None:
     report = run(CAPTURES / name / file, anchor=CAPTURES / name / "trust-anchor.ds")
     assert grave(report) == []

@@ -22,8 +22,11 @@ from dns.rrset import RRset
 
 CAPTURES = Path(__file__).resolve().parents[2] / "captures"
 FOLDERS = sorted(path for path in CAPTURES.iterdir() if path.is_dir())
-FILE_OF_LARGE_WORLD = "unbound.dnstap.zst"
-NAMES = [path.name for path in FOLDERS if (path / FILE_OF_LARGE_WORLD).exists()]
+NAMES = [  # of the large world, whose truth lists the zones below de. apart
+    path.name
+    for path in FOLDERS
+    if isinstance(tomllib.loads((path / "truth.toml").read_text())["zones"], dict)
+]
 SMALL = [path.name for path in FOLDERS if path.name not in NAMES]
 MAGIC_NANOSECONDS = 0xA1B23C4D
 SECOND = 1_000_000_000
