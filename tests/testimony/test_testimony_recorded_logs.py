@@ -134,4 +134,4 @@ def test_an_anchor_set_by_hand_is_read_where_a_log_tells_of_it() -> None:
         for _, entry in whole(path).entries
         if entry.kind == NTA_ADDED
     }
-    assert anchors == {"fj-2022/recursor.log": "fj."}
+    assert anchors == {"de-2026-resolvers/recursor.log": "de.", "fj-2022/recursor.log": "fj."}
