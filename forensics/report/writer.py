@@ -11,11 +11,8 @@ from forensics.report.files import write_whole
 from forensics.report.html import render_html
 from forensics.report.json import text_of
 from forensics.report.markdown import render_markdown
-from forensics.report.png import denser
+from forensics.report.pictures import draw_all
 from forensics.report.timesketch import render_timeline
-
-PIXELS: Final = 1.5
-"""Pixels of a PNG for each unit of the drawing: sharp on common displays, still fast to make."""
 
 Writer = Callable[[dict[str, Any], tuple[str, ...]], str]
 
@@ -66,31 +63,16 @@ def write_report(report: dict[str, Any], folder: Path, *, figures: bool = True) 
 
 def _draw(report: dict[str, Any], beside: Path) -> list[tuple[str, list[Path]]]:
     """Draw the figures that the report has something for; give their names and files."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from vl_convert import svg_to_png
-
-    made = []
-    # Compressing needs no lock of the interpreter, drawing does: one goes on beside the other.
-    with ThreadPoolExecutor(max_workers=1) as compressing:
-        for name, _, draw in FIGURES:
-            svg = draw(report, standalone=True)
-            if not svg:
-                # A figure of an earlier report must not stand in for one that is not.
-                for ending in ("svg", "png"):
-                    (beside / f"{name}.{ending}").unlink(missing_ok=True)
-                continue
-            picture = bytes(svg_to_png(svg, scale=PIXELS))
-            made.append((name, svg, compressing.submit(denser, picture)))
-    if made:
-        beside.mkdir(exist_ok=True)
-    return [
-        (
-            name,
-            [
-                write_whole(beside / f"{name}.svg", svg.encode()),
-                write_whole(beside / f"{name}.png", picture.result()),
-            ],
-        )
-        for name, svg, picture in made
-    ]
+    found: list[tuple[str, list[Path]]] = []
+    for name, _, draw in FIGURES:
+        drawing, picture = (beside / f"{name}.{ending}" for ending in ("svg", "png"))
+        svg = draw(report, standalone=True)
+        if svg:
+            beside.mkdir(exist_ok=True)
+            found.append((name, [write_whole(drawing, svg.encode()), picture]))
+        else:
+            # A figure of an earlier report must not stand in for one that is not.
+            drawing.unlink(missing_ok=True)
+            picture.unlink(missing_ok=True)
+    draw_all([files[0] for _, files in found])
+    return found
