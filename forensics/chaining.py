@@ -118,34 +118,56 @@ def _hashes(texts: Any) -> NDArray[np.uint64]:
 
 def chains(root: str, parts: Sequence[Part], border: Stitched, how: str) -> list[Chain]:
     """The tasks that join chains over borders."""
-    gone: dict[int, list[int]] = {}
-    for rank, number in border.superseded:
-        gone.setdefault(rank, []).append(number)
+    ends = {part.rank: len(_ends(root, part.name, how)) for part in parts}
+    gone = _gone(root, parts, border, how)
     made = _made(border)
     reach = limits.TCP_RETRY_WINDOW
     found = []
     for part in parts:
-        others = neighbours(parts, part.rank)
-        if not others and not gone:
-            continue
         near = tuple(end for end in made if part.begins - reach <= end[1] <= part.ends + reach)
+        # What continues something has its place in this part.
+        if not near and not ends[part.rank]:
+            continue
         told = tuple(
-            (one.name, one.rank, one.base, tuple(sorted(gone.get(one.rank, ()))))
-            for one in (part, *others)
+            (one.name, one.rank, one.base, gone.get(one.rank, ()))
+            for one in (part, *neighbours(parts, part.rank))
+            if ends[one.rank] or one is part
         )
         found.append(Chain(root, part.rank, told, near, how))
     return found
 
 
+def _gone(
+    root: str, parts: Sequence[Part], border: Stitched, how: str
+) -> dict[int, tuple[int, ...]]:
+    """By rank: own numbers of the rows that may be ends and that borders superseded."""
+    rows = border.of("superseded", 2)
+    found = {}
+    for part in parts:
+        own = [end[0] for end in _ends(root, part.name, how)]
+        if own:
+            hit = np.intersect1d(rows[rows[:, 0] == part.rank, 1], np.array(own, np.int64))
+            found[part.rank] = tuple(hit.tolist())
+    return found
+
+
 def _made(border: Stitched) -> list[End]:
     """The rows that borders made, as ends."""
+    import pyarrow.compute as pc
+
+    columns = [
+        *("transaction", "time", "latency", "transport", "tc", "rank"),
+        *("client", "server", "qtype", "qclass", "qname"),
+    ]
+    table = border.table().select(columns)
+    over_tcp = pc.equal(table["transport"].cast("string"), "tcp")
+    over_udp = pc.equal(table["transport"].cast("string"), "udp")
+    either = pc.or_(over_tcp, pc.and_(over_udp, pc.fill_null(table["tc"], fill_value=False)))
+    table = table.filter(pc.and_(either, pc.is_valid(table["qname"])))
+    table = table.set_column(1, "time", table["time"].cast("int64"))
     found = []
-    for row in border.rows:
-        if row["qname"] is None:
-            continue
+    for row in table.to_pylist():
         tcp = row["transport"] == "tcp"
-        if not tcp and not (row["transport"] == "udp" and row["tc"]):
-            continue
         names = ("client", "server", "qtype", "qclass", "qname")
         key = _hash(" ".join(str(row[name]) for name in names))
         time = row["time"] + (0 if tcp else max(row["latency"] or 0, 0))

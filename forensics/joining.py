@@ -92,11 +92,9 @@ def join(
 
     store = Store(root)
     names = [part.name for part in parts]
-    for row in border.rows:
-        found = chained.made.get(row["transaction"], -1)
-        row["continues"] = found if found >= 0 else None
     _write_chained(folder, chained)
-    write_changes(folder, names, border.rows, border.superseded, border.moved)
+    rows = _continued(border.table(), chained)
+    write_changes(folder, names, rows, border.of("superseded", 2), border.of("moved", 5))
     signature_numbers = _join_signatures(store, parts, folder)
     place_numbers, addresses, answered = _join_places(store, parts, folder)
     unsolicited = _join_keys(
@@ -127,6 +125,16 @@ def join(
     }
     text = json.dumps(index, indent=1, sort_keys=True)
     (folder / INDEX).write_text(text + "\n", encoding="ascii")
+
+
+def _continued(rows: Any, chained: Chained) -> Any:
+    """The rows that borders made, with what they continue."""
+    import pyarrow as pa
+
+    found = [chained.made.get(number, -1) for number in rows["transaction"].to_pylist()]
+    at = rows.schema.get_field_index("continues")
+    column = pa.array([None if one < 0 else one for one in found], rows.schema.field(at).type)
+    return rows.set_column(at, rows.schema.field(at), column)
 
 
 def _join_signatures(store: Store, parts: Sequence[Part], folder: Path) -> list[NDArray[np.uint32]]:
@@ -273,7 +281,12 @@ def _join_keys(
     owners: dict[tuple[str, int], int] = {}
     known: dict[tuple[int, tuple[bytes, ...]], int] = {}
     all_runs = []
+    changed = border.of("states", 4)
     for part in parts:
+        states = {
+            (frame, time): state
+            for _, frame, time, state in changed[changed[:, 0] == part.rank].tolist()
+        }
         table = pq.read_table(store.open(part_name(part.name, "runs.parquet")))
         runs = np.column_stack([column.to_numpy() for column in table.columns]).astype(np.int64)
         runs = runs.reshape(-1, arrays.RUN_COLUMNS)
@@ -292,12 +305,8 @@ def _join_keys(
                 sets.kinds.append(row["type"])
             number[row["set"]], owner[row["set"]] = known[key], owners[named]
         for at in np.flatnonzero(runs[:, arrays.RUN_CAPTURE] > 0).tolist():
-            where = (
-                part.rank,
-                int(runs[at, arrays.RUN_FIRST_FRAME]),
-                int(runs[at, arrays.RUN_FIRST]),
-            )
-            if border.states.get(where, Pairing.UNSOLICITED) != Pairing.UNSOLICITED:
+            where = (int(runs[at, arrays.RUN_FIRST_FRAME]), int(runs[at, arrays.RUN_FIRST]))
+            if states.get(where, Pairing.UNSOLICITED) != Pairing.UNSOLICITED:
                 runs[at, arrays.RUN_UNPAIRED] = 0
         runs[:, arrays.RUN_OWNER] = owner[runs[:, arrays.RUN_KEYSET]]
         runs[:, arrays.RUN_KEYSET] = number[runs[:, arrays.RUN_KEYSET]]

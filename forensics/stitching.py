@@ -38,8 +38,9 @@ EDGE: Final = 2 * limits.LATE_TIMEOUT
 another, and once more for what these stood beside."""
 
 _PAIRED: Final = (PAIRINGS[Pairing.ANSWERED], PAIRINGS[Pairing.LATE])
-_BUCKET_ROWS: Final = 2**19
-"""Loose rows that one task pairs, some 2 KiB each while it does."""
+_BUCKET_ROWS: Final = 2**17
+"""Loose rows that one task pairs, some 2 KiB each while it does. Every task reads the rows of all
+buckets: smaller ones cost time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,21 +238,21 @@ class Stitch:
 
 @dataclass(slots=True)
 class Stitched:
-    """What the borders change; the order of its lists means nothing.
+    """What the borders change; the order of its rows means nothing.
 
     Attributes:
-        rows: new rows of schemas.TRANSACTIONS, numbered among all parts.
-        superseded: (rank, own number) of the rows that these replace.
-        moved: of responses (rank, own number of their row before, number among all now, whether
-            they answer a query, whether that had DO).
-        states: new vocabulary.Pairing by (rank, frame, time) of a response.
+        rows: tables of schemas.TRANSACTIONS, numbered among all parts, with the `rank` of one.
+        superseded: int64[n, 2]: rank and own number of the rows that these replace.
+        moved: int64[n, 5]: of responses rank, own number of their row before, number among all
+            now, whether they answer a query, whether that had DO.
+        states: int64[n, 4]: of a response rank, frame, time, and its new vocabulary.Pairing.
         answered: addresses that answered a query across a border.
     """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    superseded: list[tuple[int, int]] = field(default_factory=list)
-    moved: list[tuple[int, int, int, bool, bool]] = field(default_factory=list)
-    states: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    rows: list[Any] = field(default_factory=list)
+    superseded: list[NDArray[np.int64]] = field(default_factory=list)
+    moved: list[NDArray[np.int64]] = field(default_factory=list)
+    states: list[NDArray[np.int64]] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
 
     def add(self, other: Stitched) -> None:
@@ -259,8 +260,29 @@ class Stitched:
         self.rows += other.rows
         self.superseded += other.superseded
         self.moved += other.moved
-        self.states |= other.states
+        self.states += other.states
         self.answered |= other.answered
+
+    def table(self) -> Any:
+        """All rows as one table."""
+        import pyarrow as pa
+
+        return pa.concat_tables([made_table([]), *self.rows])
+
+    def of(self, name: str, width: int) -> NDArray[np.int64]:
+        """All rows of `superseded`, `moved` or `states`, which have so many columns."""
+        return np.concatenate([np.empty((0, width), np.int64), *getattr(self, name)])
+
+
+def made_table(rows: Sequence[dict[str, Any]]) -> Any:
+    """Rows that borders made as a table of schemas.TRANSACTIONS with their `rank`."""
+    import pyarrow as pa
+
+    from forensics.schemas import TRANSACTIONS
+
+    schema = TRANSACTIONS.append(pa.field("rank", pa.int64()))
+    arrays = [pa.array([row[field.name] for row in rows], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def stitches(
@@ -314,17 +336,19 @@ def stitch(job: Stitch) -> Stitched:
             table = table.filter(pa.array(mine))
         if table.num_rows:
             ranks = pa.array(np.full(table.num_rows, rank, np.int64))
-            tables.append(table.append_column("rank", ranks))
+            # Plain at once: few rows would hold on to the texts of all.
+            tables.append(_plain(table).append_column("rank", ranks))
     if not tables:
         return made
-    rows = _plain(_shared(pa.concat_tables(tables).unify_dictionaries())).to_pylist()
+    rows = _shared(pa.concat_tables(tables)).to_pylist()
     _locate(rows, job, store)
     numbers = [bases[row["rank"]] + row["transaction"] for row in rows]
     named = dict.fromkeys(job.servers, Vantage.UPSTREAM)
     named |= dict.fromkeys(job.resolvers, Vantage.CLIENT)
     change = changes(rows)
-    made.superseded = [(rows[n]["rank"], rows[n]["transaction"]) for n in change.superseded]
-    made.rows = [made_row(one, rows, numbers, named) for one in change.exchanges]
+    gone = [(rows[n]["rank"], rows[n]["transaction"]) for n in change.superseded]
+    moved, states = [], []
+    made.rows = [made_table([made_row(one, rows, numbers, named) for one in change.exchanges])]
     for old, one in change.moved:
         row = rows[old]
         # What stood before its query was unsolicited when it was read, whatever came of it.
@@ -333,10 +357,13 @@ def stitch(job: Stitch) -> Stitched:
         paired = PAIRINGS[pairing] in _PAIRED
         asked = paired and one.query is not None and bool(rows[one.query]["do"])
         at = row["time"] + (0 if row["query_frame"] is None else row["latency"])
-        made.states[row["rank"], row["own_frame"], at] = pairing
-        made.moved.append((row["rank"], row["transaction"], numbers[one.first.row], paired, asked))
+        states.append((row["rank"], row["own_frame"], at, pairing))
+        moved.append((row["rank"], row["transaction"], numbers[one.first.row], paired, asked))
         if paired:
             made.answered.add(row["server"])
+    made.superseded = [np.array(gone, np.int64).reshape(-1, 2)]
+    made.moved = [np.array(moved, np.int64).reshape(-1, 5)]
+    made.states = [np.array(states, np.int64).reshape(-1, 4)]
     return made
 
 

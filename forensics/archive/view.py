@@ -366,59 +366,52 @@ def _joined(batches: list[Any]) -> Iterator[Any]:
 def write_changes(
     folder: Path,
     parts: list[str],
-    stitched: list[dict[str, Any]],
-    superseded: list[tuple[int, int]],
-    moved: list[tuple[int, int, int, bool, bool]],
+    stitched: Any,
+    superseded: NDArray[np.int64],
+    moved: NDArray[np.int64],
 ) -> None:
     """Write what the borders change into a state's folder, in an order of its own.
 
     Args:
         folder: of the state.
         parts: ids by rank.
-        stitched: rows of schemas.TRANSACTIONS, numbered among all parts, with the `rank` of one.
-        superseded: (rank of the part, its own number) of transactions that these replace.
-        moved: (rank, own number, number among all, whether it answers a query, whether that had
-            DO) of responses.
+        stitched: a table of schemas.TRANSACTIONS, numbered among all parts, with the `rank` of one.
+        superseded: int64[n, 2]: rank of the part and its own number of rows that these replace.
+        moved: int64[n, 5]: of responses rank, own number, number among all, whether it answers a
+            query, whether that had DO.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from forensics.schemas import TRANSACTIONS
-
-    stitched = sorted(stitched, key=lambda row: (row["rank"], row["transaction"]))
-    rank = pa.array([row["rank"] for row in stitched], pa.int64())
-    columns = [
-        pa.array([row[field.name] for row in stitched], field.type) for field in TRANSACTIONS
-    ]
-    rows = pa.Table.from_arrays(columns, schema=TRANSACTIONS).append_column("rank", rank)
+    rows = _encoded(stitched.sort_by([("rank", "ascending"), ("transaction", "ascending")]))
+    gone = superseded[np.lexsort(superseded.T[::-1])]
+    followed = moved[np.lexsort(moved.T[::-1])]
     # The dataset's own files name a part by its id: whoever reads them elsewhere joins by that.
-    ids = pa.array([parts[one[0]] for one in sorted(superseded)], pa.string())
-    gone = sorted(superseded)
-    followed = sorted(moved)
-    integer, truth = pa.int64(), pa.bool_()
+    ids = pa.array([parts[rank] for rank in gone[:, 0].tolist()], pa.string())
+    names = ("rank", "transaction", "to", "paired", "do")
+    columns = {name: pa.array(followed[:, at]) for at, name in enumerate(names)}
+    for name in ("paired", "do"):
+        columns[name] = columns[name].cast(pa.bool_())
     tables = {
         "stitched": rows,
         "superseded": pa.table(
-            {
-                "rank": pa.array([one[0] for one in gone], integer),
-                "transaction": pa.array([one[1] for one in gone], integer),
-                "part": ids,
-            }
+            {"rank": pa.array(gone[:, 0]), "transaction": pa.array(gone[:, 1]), "part": ids}
         ),
-        "moved": pa.table(
-            {
-                name: pa.array([one[at] for one in followed], kind)
-                for at, (name, kind) in enumerate(
-                    (
-                        ("rank", integer),
-                        ("transaction", integer),
-                        ("to", integer),
-                        ("paired", truth),
-                        ("do", truth),
-                    )
-                )
-            }
-        ),
+        "moved": pa.table(columns),
     }
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+
+
+def _encoded(table: Any) -> Any:
+    """A table whose dictionaries are in the order of its rows, however they came together."""
+    import pyarrow as pa
+
+    columns = []
+    for field in table.schema:
+        column = table[field.name]
+        if pa.types.is_dictionary(field.type):
+            plain = column.cast(field.type.value_type).combine_chunks()
+            column = plain.dictionary_encode().cast(field.type)
+        columns.append(column)
+    return pa.Table.from_arrays(columns, schema=table.schema).combine_chunks()
