@@ -254,21 +254,26 @@ def _answers(signatures: Any, jobs: list[Trial]) -> list[NDArray[np.bool_]]:
     if workers > 1 and sum(len(job.rows) for job in jobs) >= helpers.FEWEST:
         found = helpers.verify_all(jobs, lambda job: _job(signatures, job), workers)
         if found is not None:
-            return [np.array(one, np.bool_) for one in found]
+            return [np.frombuffer(one, np.uint8) == 1 for one in found]
     return [tried(signatures, job) for job in jobs]
 
 
 def _job(signatures: Any, job: Trial) -> helpers.Job:
     """The octets that a trial is about."""
-    datas = signatures["signed_data"].take(job.rows).to_pylist()
-    fields = signatures["octets"].take(job.rows).to_pylist()
+    import pyarrow as pa
+
+    datas, fields = (
+        pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+        for column in (signatures[name].take(job.rows) for name in ("signed_data", "octets"))
+    )
     return job.rdata, datas, fields
 
 
 def tried(signatures: Any, job: Trial) -> NDArray[np.bool_]:
     """Try a key on some signatures of a table, of which the order is kept."""
     rdata, datas, fields = _job(signatures, job)
-    return np.array(verify_many(rdata, list(zip(datas, fields, strict=True))), np.bool_)
+    pairs = zip(datas.to_pylist(), fields.to_pylist(), strict=True)
+    return np.array(verify_many(rdata, list(pairs)), np.bool_)
 
 
 def _choices(

@@ -123,15 +123,25 @@ def _ecdsa(bits: int, material: bytes) -> _Verify:
     half = bits // 8
     verify = key.verify
 
+    def integer(part: bytes) -> bytes:
+        part = part.lstrip(b"\0")
+        return b"\0" + part if not part or part[0] & 0x80 else part
+
+    # What stands before r and before s where neither begins with a zero octet, by first bits.
+    usual = []
+    for s_more, r_more in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        before = [b"\2%c" % (half + more) + bytes(more) for more in (r_more, s_more)]
+        size = 2 * half + len(before[0]) + len(before[1])
+        usual.append((b"0%c" % size + before[0], before[1]))
+
     def check(signature: bytes, data: bytes) -> None:
         # DNSSEC writes r and s side by side; the library wants them as DER INTEGERs, where a
         # first bit that is set needs a zero octet before it. Lengths stay below 128.
-        r = signature[:half].lstrip(b"\0")
-        s = signature[half:].lstrip(b"\0")
-        if not r or r[0] & 0x80:
-            r = b"\0" + r
-        if not s or s[0] & 0x80:
-            s = b"\0" + s
+        if signature[0] and signature[half]:
+            first, second = usual[signature[0] >> 7 | signature[half] >> 7 << 1]
+            verify(first + signature[:half] + second + signature[half:], data, scheme)
+            return
+        r, s = integer(signature[:half]), integer(signature[half:])
         body = b"\2%c%b\2%c%b" % (len(r), r, len(s), s)
         verify(b"0%c%b" % (len(body), body), data, scheme)
 

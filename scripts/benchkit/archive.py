@@ -26,6 +26,7 @@ class Options:
 
     packets: int
     files: int
+    minutes: float
     seed: int
     workers: tuple[int, ...]
     zone: str
@@ -58,12 +59,14 @@ def bench(options: Options) -> None:
     Whatever is written goes to a folder that vanishes, but for the synthetic capture, which other
     benchmarks read too.
     """
-    path, description = captures.ensure(options.work, options.packets, options.seed)
+    rate = round(options.packets / (options.files * options.minutes * 60))
+    path, description = captures.ensure(options.work, options.packets, options.seed, rate)
     results = Results([])
     with tempfile.TemporaryDirectory(dir=options.work) as made:
         work = Path(made)
         first, files = rotate(path, work / "rotated", options.files, description.packets)
-        results.add("packets", f"{description.packets:,} in {len(files)} files", ">= 20,000,000")
+        told = f"{description.packets:,} in {len(files)} files of {options.minutes:g} minutes"
+        results.add("packets", told, ">= 20,000,000 in 200")
         walls = {}
         for workers in options.workers:
             start = ingest(files[:WARM_FILES], work, workers)

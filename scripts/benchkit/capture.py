@@ -23,6 +23,8 @@ ETHERNET = 1
 EMPTY_CAPTURE = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, SNAPLEN, ETHERNET)
 """A classic little-endian pcap with microseconds and no packet: 24 octets."""
 RECORD = struct.Struct("<IIII")
+RATE = 50_000
+"""Packets a second."""
 BLOCK_OCTETS = 32 << 20
 """Octets written at once."""
 COPY_OCTETS = 1 << 20
@@ -57,21 +59,27 @@ class Description:
     """Packet number (from 0) and file offset of some record borders."""
 
 
-def ensure(folder: Path, packets: int, seed: int) -> tuple[Path, Description]:
-    """Return the capture of that many packets, made now unless the folder has it whole."""
-    path = capture_path(folder, packets, seed)
+def ensure(
+    folder: Path, packets: int, seed: int, rate: int = RATE
+) -> tuple[Path, Description]:
+    """Return the capture of that many packets, made now unless the folder has it whole.
+
+    `rate`: packets a second, about.
+    """
+    path = capture_path(folder, packets, seed, rate)
     known = describe(path)
     if known is not None and known.version == VERSION:
         return path, known
     folder.mkdir(parents=True, exist_ok=True)
-    description = make(path, packets, seed)
+    description = make(path, packets, seed, rate)
     path.with_suffix(".json").write_text(json.dumps(asdict(description)) + "\n")
     return path, description
 
 
-def capture_path(folder: Path, packets: int, seed: int) -> Path:
+def capture_path(folder: Path, packets: int, seed: int, rate: int = RATE) -> Path:
     """Name the capture of that many packets."""
-    return folder / f"bench-{packets}-{seed}.pcap"
+    slow = "" if rate == RATE else f"-{rate}"
+    return folder / f"bench-{packets}-{seed}{slow}.pcap"
 
 
 def describe(path: Path) -> Description | None:
@@ -84,7 +92,7 @@ def describe(path: Path) -> Description | None:
     return description if whole else None
 
 
-def make(path: Path, packets: int, seed: int) -> Description:
+def make(path: Path, packets: int, seed: int, rate: int = RATE) -> Description:
     """Write the capture and its trust anchor; memory is constant whatever the length."""
     from benchkit.scenes import Lab
 
@@ -93,7 +101,7 @@ def make(path: Path, packets: int, seed: int) -> Description:
     lab = Lab(seed)
     path.with_suffix(".trust-anchor").write_text(lab.anchor())
     with path.open("wb") as file:
-        return write(file, lab, packets, seed, began)
+        return write(file, lab, packets, seed, began, rate)
 
 
 def stream(file: BinaryIO, packets: int, seed: int) -> None:
@@ -104,7 +112,9 @@ def stream(file: BinaryIO, packets: int, seed: int) -> None:
     write(file, Lab(seed), packets, seed, time.perf_counter())
 
 
-def write(file: BinaryIO, lab: "Lab", packets: int, seed: int, began: float) -> Description:
+def write(
+    file: BinaryIO, lab: "Lab", packets: int, seed: int, began: float, rate: int = RATE
+) -> Description:
     """Write the packets of the lab's scenes; memory is constant whatever their number."""
     import numpy as np
 
@@ -112,7 +122,8 @@ def write(file: BinaryIO, lab: "Lab", packets: int, seed: int, began: float) -> 
     from benchkit.templates import pack
 
     templates = pack(lab.scenes(), seed)
-    progress = stamp.begin(templates, seed)
+    # Two packets a slot: a query and about one response.
+    progress = stamp.begin(templates, seed, 2_000_000 // rate)
     halves = np.zeros((2, BLOCK_OCTETS), dtype=np.uint8)
     stamp.fill(halves[0], stamp.begin(templates, seed), templates, 1)
     ready = time.perf_counter()

@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             archive.Options(
                 options.packets,
                 options.files,
+                options.minutes,
                 options.seed,
                 tuple(options.workers or (1, 2)),
                 options.zone,
@@ -135,6 +136,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     many.add_argument("--packets", type=positive, default=20_000_000, help="default: %(default)s")
     many.add_argument("--files", type=positive, default=200, help="default: %(default)s")
+    many.add_argument(
+        "--minutes", type=float, default=5, help="of traffic in each file: %(default)s"
+    )
     many.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
     many.add_argument("--work", type=Path, default=default_work(), help="default: %(default)s")
     many.add_argument(

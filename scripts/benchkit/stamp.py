@@ -1,8 +1,9 @@
 """The kernel that stamps packets: it takes templates and writes classic pcap records.
 
-Time moves in slots of SLOT_MICROSECONDS. Each slot sends one new query and then whatever
-is due: responses and retransmissions wait in a wheel of WHEEL slots. The outcome depends
-on the seed alone, not on how the caller cuts the output into blocks.
+Time moves in slots, of SLOT_MICROSECONDS if nothing else is asked. Each slot sends one
+new query and then whatever is due: responses and retransmissions wait in a wheel of WHEEL
+slots. The outcome depends on the seed alone, not on how the caller cuts the output into
+blocks.
 """
 
 from typing import NamedTuple
@@ -33,9 +34,9 @@ WHEEL = 1 << 16
 """Slots that an event may lie ahead (2.6 s)."""
 POOL = 1 << 18
 """Events that may wait at once: far more than WHEEL slots make."""
-RESPONSE_SLOTS = 50.0
-"""Mean delay of a response beyond the smallest, an exponential (2 ms)."""
-FIRST_RESPONSE_SLOTS = 5
+RESPONSE_MICROSECONDS = 2_000
+"""Mean delay of a response beyond the smallest, an exponential."""
+FIRST_RESPONSE_MICROSECONDS = 200
 SLOW_ONE_IN = 100
 """One response in so many is SLOW_FACTOR times later."""
 SLOW_FACTOR = 20.0
@@ -43,18 +44,18 @@ LOST_SHARE = 0.03
 """Queries, first ones and retransmitted ones, that get no response."""
 RETRANSMIT_SHARE = 0.85
 """Lost first queries that are sent again, with the same id and port."""
-RETRANSMIT_FIRST = 10_000
-RETRANSMIT_SPREAD = 20_000
-"""Slots until a retransmission: 0.4 to 1.2 s."""
+RETRANSMIT_FIRST = 400_000
+RETRANSMIT_SPREAD = 800_000
+"""Microseconds until a retransmission: 0.4 to 1.2 s."""
 CLIENTS = 400_000
 PLAIN_PORTS = 1_024
 """Ports that no client uses: those below."""
 SLOT_ROOM = 256 * MAX_RECORD
 """Octets that must be free in the block before a slot begins."""
 
-SLOT, PACKETS, QUERIES, RESPONSES, RETRANSMISSIONS, FREE, RANDOM = range(7)
-"""Places in the int64 state; the counts are of packets written."""
-STATES = 7
+SLOT, PACKETS, QUERIES, RESPONSES, RETRANSMISSIONS, FREE, RANDOM, LENGTH = range(8)
+"""Places in the int64 state; the counts are of packets written, LENGTH is microseconds a slot."""
+STATES = 8
 
 
 class Progress(NamedTuple):
@@ -74,9 +75,10 @@ class Progress(NamedTuple):
     """uint8[scenes]: 1 where the scene's response was written."""
 
 
-def begin(templates: Templates, seed: int) -> Progress:
-    """Return the progress before the first packet."""
+def begin(templates: Templates, seed: int, length: int = SLOT_MICROSECONDS) -> Progress:
+    """Return the progress before the first packet, with slots of so many microseconds."""
     state = np.zeros(STATES, dtype=np.int64)
+    state[LENGTH] = length
     state[RANDOM] = seed * 7_919 + 1
     events = np.zeros((POOL, EVENT_COLUMNS), dtype=np.int64)
     events[:, NEXT] = np.arange(1, POOL + 1)
@@ -116,13 +118,14 @@ def follow(progress: Progress, event: np.ndarray, reliable: bool) -> None:
     """Decide what becomes of a query just sent: a response, a retransmission or nothing."""
     state = progress.state
     if reliable or draw(state) >= LOST_SHARE:
-        slots = -np.log(1.0 - draw(state)) * RESPONSE_SLOTS
+        slots = -np.log(1.0 - draw(state)) * (RESPONSE_MICROSECONDS / state[LENGTH])
         if draw(state) * SLOW_ONE_IN < 1.0:
             slots *= SLOW_FACTOR
-        schedule(progress, event, RESPONSE, FIRST_RESPONSE_SLOTS + int(slots))
+        first = FIRST_RESPONSE_MICROSECONDS // state[LENGTH]
+        schedule(progress, event, RESPONSE, first + int(slots))
     elif event[KIND] == QUERY and draw(state) < RETRANSMIT_SHARE:
-        slots = RETRANSMIT_FIRST + int(draw(state) * RETRANSMIT_SPREAD)
-        schedule(progress, event, RETRANSMISSION, slots)
+        wait = RETRANSMIT_FIRST + int(draw(state) * RETRANSMIT_SPREAD)
+        schedule(progress, event, RETRANSMISSION, wait // state[LENGTH])
 
 
 @njit(nogil=True)
@@ -158,7 +161,7 @@ def fill(out: np.ndarray, progress: Progress, templates: Templates, packets: int
     event = np.zeros(EVENT_COLUMNS, dtype=np.int64)
     at = 0
     while at + SLOT_ROOM < len(out) and state[PACKETS] < packets:
-        began = state[SLOT] * SLOT_MICROSECONDS
+        began = state[SLOT] * state[LENGTH]
         choose(progress, templates, event)
         at = put_packet(out, at, templates, event, began)
         state[PACKETS] += 1
@@ -180,7 +183,7 @@ def fill(out: np.ndarray, progress: Progress, templates: Templates, packets: int
             if state[PACKETS] == packets:
                 continue
             within += 1
-            at = put_packet(out, at, templates, event, began + min(within, SLOT_MICROSECONDS - 1))
+            at = put_packet(out, at, templates, event, began + min(within, state[LENGTH] - 1))
             state[PACKETS] += 1
             if event[KIND] == RETRANSMISSION:
                 state[RETRANSMISSIONS] += 1

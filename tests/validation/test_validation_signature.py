@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import dns.dnssec
 import dns.name
 import dns.rdata
@@ -185,3 +187,33 @@ def test_too_many_keys_of_one_tag_leave_it_open(monkeypatch: pytest.MonkeyPatch)
         assert outcome == ("valid", "none")
     else:
         assert outcome == ("indeterminate", "limit-reached")
+
+
+@pytest.mark.parametrize("number", [13, 14])
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_ecdsa_integers_reach_the_library_as_der(number: int, data: st.DataObject) -> None:
+    """Beside the library's own encoder: first bits that are set, leading zeros, zero itself."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+    class Key:
+        """Stands for the key, and keeps what it is given."""
+
+        seen: ClassVar[list[bytes]] = []
+
+        def verify(self, signature: bytes, *_: object) -> None:
+            self.seen.append(signature)
+
+    size = 32 if number == 13 else 48
+    part = st.one_of(
+        st.binary(min_size=size, max_size=size),
+        st.integers(0, 300).map(lambda small: small.to_bytes(size, "big")),
+        st.integers(0, 8 * size - 1).map(lambda bit: (1 << bit).to_bytes(size, "big")),
+    )
+    r, s = data.draw(part), data.draw(part)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ec.EllipticCurvePublicKey, "from_encoded_point", lambda *_: Key())
+        assert verify_many(b"\1\0\3" + bytes([number]) + bytes(2 * size), [(b"", r + s)]) == [True]
+    expected = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+    assert Key.seen[-1] == expected
