@@ -46,6 +46,7 @@ def report_of(
     from forensics.heldviews import add_views
     from forensics.instants import add_courses
     from forensics.keyring import view
+    from forensics.replay import Replay
     from forensics.scope import Scope
     from forensics.testimony.forgeries import forgeries, holding
     from forensics.testimony.keytags import claims_of
@@ -76,8 +77,14 @@ def report_of(
     captures = read_table(tables, "captures")
     losses = read_table(tables, "losses")
 
+    all_transactions = Replay(
+        lambda columns: timed.transactions(iter_batches(tables, "transactions", columns, span))
+    )
+    transactions = all_transactions
+    if options.zone is not None:
+        transactions = Replay(lambda columns: scope.transactions(all_transactions(columns)))
     disputed = contested(
-        lambda: timed.transactions(iter_batches(tables, "transactions", span=span)),
+        all_transactions,
         lambda: timed.sightings(iter_batches(tables, "sightings", span=span), signatures),
     )
 
@@ -88,16 +95,11 @@ def report_of(
     transferred = contents(stored, signatures, disputed)
     keys = pa.concat_tables([keys, *([transferred.keys(keys)] if transferred else []), supplied])
 
-    def sightings() -> Iterator[Any]:
-        stored = iter_batches(tables, "sightings", span=span)
-        return marked(scope.answers(stored, signatures), disputed)
-
-    def transactions() -> Iterator[Any]:
-        return scope.transactions(iter_batches(tables, "transactions", span=span))
-
-    def all_transactions() -> Iterator[Any]:
-        return timed.transactions(iter_batches(tables, "transactions", span=span))
-
+    sightings = Replay(
+        lambda columns: marked(
+            scope.answers(iter_batches(tables, "sightings", columns, span), signatures), disputed
+        )
+    )
     retried = continued(iter_batches(tables, "transactions", list(CHAINED), span=span))
     pairs = sighting_pairs(chain(sightings(), transferred.as_answers()), places)
     anchored = {anchor.zone for anchor in anchors}
@@ -118,9 +120,7 @@ def report_of(
                 iter_batches(tables, "unsigned", span=span) if has(tables, "unsigned") else ()
             ),
             disputed,
-            lambda: scope.transactions(
-                iter_batches(tables, "transactions", list(PARTIES), span=span)
-            ),
+            lambda: transactions(PARTIES),
         ),
         made_before=checked_before(tables),
     )
@@ -134,7 +134,7 @@ def report_of(
     holds = holding(sightings, _of_one_view(judgement.verdicts), disputed)
     forged = forgeries(transactions, disputed, holds, paths)
     signals = trust_signals(
-        timed.transactions(iter_batches(tables, "transactions", list(COLUMNS), span)),
+        all_transactions(COLUMNS),
         paths,
         claims_of(iter_batches(tables, "key_tags") if has(tables, "key_tags") else ()),
     )

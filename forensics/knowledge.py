@@ -72,6 +72,11 @@ def wire_name(name: str) -> bytes:
     """Return the wire form of a lower-case name in presentation form (RFC 1035 3.1, 5.1)."""
     wire = bytearray()
     for label in labels(name):
+        if "\\" not in label:
+            plain = label.encode("utf-8", "surrogateescape")
+            wire.append(len(plain) & 0xFF)
+            wire += plain
+            continue
         octets = bytearray()
         at = 0
         while at < len(label):

@@ -287,6 +287,10 @@ BATCH_ROWS: Final = 2**18
 """Transactions that leave together, as one row group: large enough that dictionaries pay, small
 enough that three batches in flight stay far below the memory target."""
 
+REPLAYED_OCTETS: Final = 64 * 2**20
+"""Octets of a stream of a report's transactions or sightings that are kept after the first walk, so
+that the others need not read it again: some 200,000 transactions. What is longer is read anew."""
+
 BATCH_TEXT_OCTETS: Final = 32 * 2**20
 """Octets of distinct names in a batch; a flood of long random names makes the batch shorter."""
 

@@ -11,6 +11,7 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from forensics.vocabulary import TYPE_DS, TYPE_NS, TYPE_NSEC, TYPE_NSEC3, TYPE_SOA, Status
@@ -27,6 +28,7 @@ _NSEC3_OCTETS: Final = 6
 _OPT_OUT: Final = 1
 _NAME_OCTETS: Final = 255
 _LABEL_OCTETS: Final = 63
+_RECORDS: Final = 4_096
 
 Name = tuple[bytes, ...]
 
@@ -124,26 +126,33 @@ def read(deniers: Sequence[Denier], apex: Name) -> tuple[list[Nsec], list[Nsec3]
         if owner is None:
             continue
         if denier.type == TYPE_NSEC and is_within(owner, apex):
-            found = _nsec(at, owner, denier.rdata)
-            if found is not None and is_within(found.next, apex):
-                plain.append(found)
+            found = _nsec(owner, denier.rdata)
+            if found is not None and is_within(found[1], apex):
+                plain.append(Nsec(at, *found))
         elif denier.type == TYPE_NSEC3 and owner[:-1] == apex and len(owner) > len(apex):
-            other = _nsec3(at, owner[-1], denier.rdata)
+            other = _nsec3(owner[-1], denier.rdata)
             if other is not None:
-                hashed.append(other)
+                hashed.append(Nsec3(at, *other))
     return plain, hashed
 
 
-def _nsec(at: int, owner: Name, rdata: bytes) -> Nsec | None:
+# One record denies many names: each is read once. Bounded, for they come from captures.
+@lru_cache(maxsize=_RECORDS)
+def _nsec(owner: Name, rdata: bytes) -> tuple[Name, Name, frozenset[int]] | None:
+    """Read what Nsec holds behind `at`; None: it is malformed."""
     end = 0
     while end < len(rdata) and rdata[end]:
         end += 1 + rdata[end]
     following = parse_name(rdata[: end + 1].lower())
     types = _types(rdata[end + 1 :])
-    return None if following is None or types is None else Nsec(at, owner, following, types)
+    return None if following is None or types is None else (owner, following, types)
 
 
-def _nsec3(at: int, label: bytes, rdata: bytes) -> Nsec3 | None:
+@lru_cache(maxsize=_RECORDS)
+def _nsec3(
+    label: bytes, rdata: bytes
+) -> tuple[bytes, bytes, frozenset[int], bool, bytes, int] | None:
+    """Read what Nsec3 holds behind `at`; None: it is malformed, or nothing to heed."""
     if len(rdata) < _NSEC3_OCTETS:
         return None
     salt_end = 5 + rdata[4]
@@ -162,15 +171,9 @@ def _nsec3(at: int, label: bytes, rdata: bytes) -> Nsec3 | None:
         return None
     if len(hashed) != _SHA1_OCTETS or len(rdata) < end or types is None:
         return None
-    return Nsec3(
-        at=at,
-        hashed=hashed,
-        next=rdata[salt_end + 1 : end],
-        types=types,
-        opt_out=bool(rdata[1] & _OPT_OUT),
-        salt=rdata[5:salt_end],
-        iterations=int.from_bytes(rdata[2:4], "big"),
-    )
+    following, salt = rdata[salt_end + 1 : end], rdata[5:salt_end]
+    opt_out = bool(rdata[1] & _OPT_OUT)
+    return hashed, following, types, opt_out, salt, int.from_bytes(rdata[2:4], "big")
 
 
 def _types(bitmap: bytes) -> frozenset[int] | None:
