@@ -517,10 +517,8 @@ def listen(
         clock=time.time_ns,
         begun=begun,
     )
-    for fault in tally.broken:
-        complain(f"a connection was closed: {fault}")
-    if tally.refused:
-        complain(f"{tally.refused} connections were refused: too many at once")
+    for sentence in tally.sentences():
+        complain(sentence)
     if not quiet:
         typer.echo(f"{recording.frames:,} frames of {tally.connections:,} connections")
         for path in recording.files:

@@ -199,10 +199,8 @@ class _Recorder:
         """Stop recording, let the last file appear, and tell of connections that broke."""
         self._stop.set()
         self._thread.join()
-        for fault in self._tally.broken:
-            complain(f"a connection was closed: {fault}")
-        if self._tally.refused:
-            complain(f"{self._tally.refused} connections were refused: too many at once")
+        for sentence in self._tally.sentences():
+            complain(sentence)
         self.check()
 
     def _run(self) -> None:

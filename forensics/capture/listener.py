@@ -30,6 +30,17 @@ class Tally:
     """beyond `limits.LISTEN_CONNECTIONS` at once"""
     broken: list[str] = field(default_factory=list)
     """why connections were closed by us, or ended within a frame; the first hundred"""
+    untold: int = 0
+    """further ones"""
+
+    def sentences(self) -> list[str]:
+        """What is to be told of connections that did not go well."""
+        told = [f"a connection was closed: {fault}" for fault in self.broken]
+        if self.untold:
+            told.append(f"{self.untold} further connections were closed likewise")
+        if self.refused:
+            told.append(f"{self.refused} connections were refused: too many at once")
+        return told
 
 
 def bound(address: str, *, public: bool) -> socket.socket:
@@ -175,6 +186,8 @@ def _read(
     if not octets or fault or receiver.finished:
         if fault and len(tally.broken) < limits.LISTEN_FAULTS:
             tally.broken.append(fault)
+        elif fault:
+            tally.untold += 1
         del receivers[connection.fileno()]
         selector.unregister(connection)
         connection.close()

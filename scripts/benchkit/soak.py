@@ -6,6 +6,7 @@ whether each packet that was sent was read.
 """
 
 import json
+import re
 import signal
 import socket
 import struct
@@ -186,6 +187,7 @@ def ended(
     for notice in notices:
         kinds[notice["event"]] = kinds.get(notice["event"], 0) + 1
     cut = sum("ended within a frame" in line for line in said.splitlines())
+    cut += sum(map(int, re.findall(r"(\d+) further connections were closed", said)))
     named = sum(unread(notice, sent) for notice in notices if notice.get("reason") == "deleted")
     lost = sent.packets - read - named
     lines = [

@@ -281,6 +281,21 @@ def test_several_servers_at_once_that_come_again(tmp_path, address):
         ]
 
 
+def test_connections_that_break_are_all_counted(tmp_path, monkeypatch):
+    """Reasons are kept for some; that there were more is said."""
+    monkeypatch.setattr(limits, "LISTEN_FAULTS", 2)
+    with listening(tmp_path) as (name, result):
+        for _ in range(5):
+            with connected(name) as client:
+                client.sendall(START + data(ONE) + b"\0\0")
+        time.sleep(0.5)
+    assert result["tally"].sentences() == [
+        "a connection was closed: ended within a frame",
+        "a connection was closed: ended within a frame",
+        "3 further connections were closed likewise",
+    ]
+
+
 def test_clients_that_misbehave_hurt_nobody_else(tmp_path):
     with (
         listening(tmp_path) as (name, result),
