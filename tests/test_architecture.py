@@ -62,6 +62,7 @@ TOP = {
     "rehearsing",
     "table_commands",
     "scope",
+    "replay",
     "api",
     "__init__",
 }
