@@ -2,7 +2,9 @@
 
 Beside `openssl speed` of the same algorithm, dnspython's validation of the same RRsets, and
 `ldns-verify-zone` on the same zone. Figures are signatures per second of CPU time, so that a busy
-machine changes them little; those of all cores are by the clock. Evidence extraction is canonical
+machine changes them little. Those of all cores are by the clock, beside `openssl speed -multi` with
+as many processes: cores that share a cache, or one machine's power, do less together than apart,
+and one core's speed times their number is what neither reaches. Evidence extraction is canonical
 form, hash and comparison of signatures that are known already: the cost of each further packet.
 """
 
@@ -35,15 +37,17 @@ def bench(signatures: int, algorithms: list[int], sightings: int = SIGHTINGS) ->
     cores = os.cpu_count() or 1
     print(
         f"{'':10}{'ours/s':>9}{'openssl/s':>11}{'share':>7}{'dnspython/s':>13}{'ldns/s':>9}"
-        f"   {cores} cores: ours/s, of all openssl"
+        f"   {cores} cores: ours/s, openssl -multi/s, share; of one core's speed times {cores}"
     )
     made_of = {}
-    speeds = {}
+    speeds: dict[int, float | None] = {}
+    together: dict[int, float | None] = {}
     for algorithm in algorithms:
         made = made_of[algorithm] = make(algorithm, signatures)
         ours, wall = check([made])
+        together[algorithm] = multi = speed(algorithm, cores)
         speeds[algorithm] = openssl = speed(algorithm)
-        _line(ALGORITHMS[algorithm], ours, openssl, dnspython(made), ldns(made), wall,
+        _line(ALGORITHMS[algorithm], ours, openssl, dnspython(made), ldns(made), wall, multi,
               TARGETS.get(algorithm))  # fmt: skip
     if set(TLD_MIX) <= set(made_of):
         parts = [
@@ -53,16 +57,19 @@ def bench(signatures: int, algorithms: list[int], sightings: int = SIGHTINGS) ->
             for algorithm, share in TLD_MIX.items()
         ]
         ours, wall = check(parts)
-        known = [speeds[algorithm] for algorithm in TLD_MIX]
-        mixed = None
-        if all(known):
-            mixed = 1 / sum(s / (speeds[a] or 1) for a, s in TLD_MIX.items())
-        _line("TLD mix", ours, mixed, None, None, wall, None)
+        _line("TLD mix", ours, mixed(speeds), None, None, wall, mixed(together), None)
     rate = extraction(sightings)
     print(
         f"evidence extraction of known signatures: {rate:,.0f} signed RRsets/s of one core "
         f"(target {EXTRACTION_TARGET:,})"
     )
+
+
+def mixed(speeds: dict[int, float | None]) -> float | None:
+    """What the speeds of single algorithms come to in the mix; None: one is not known."""
+    if not all(speeds[algorithm] for algorithm in TLD_MIX):
+        return None
+    return 1 / sum(share / (speeds[algorithm] or 1) for algorithm, share in TLD_MIX.items())
 
 
 def _line(
@@ -72,6 +79,7 @@ def _line(
     python: float | None,
     zone: float | None,
     wall: float,
+    multi: float | None,
     target: float | None,
 ) -> None:
     def text(value: float | None) -> str:
@@ -80,10 +88,11 @@ def _line(
     cores = os.cpu_count() or 1
     share = f"{ours / openssl:.2f}" if openssl else "-"
     of_all = f"{wall / (openssl * cores):.2f}" if openssl else "-"
+    of_multi = f"{wall / multi:.2f}" if multi else "-"
     wanted = f" (target {target})" if target else ""
     print(
         f"{name:10}{ours:9,.0f}{text(openssl):>11}{share:>7}{text(python):>13}{text(zone):>9}"
-        f"   {wall:,.0f}/s, {of_all}{wanted}"
+        f"   {wall:,.0f}/s, {text(multi)}/s, {of_multi}{wanted}; {of_all}"
     )
 
 
@@ -117,11 +126,16 @@ def _spent() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def speed(algorithm: int) -> float | None:
-    """Verifications per second of one core by `openssl speed`, which counts CPU time."""
+def speed(algorithm: int, processes: int = 1) -> float | None:
+    """Verifications per second by `openssl speed`, which counts CPU time.
+
+    `processes`: so many beside each other, and what all do.
+    """
     if shutil.which("openssl") is None:
         return None
     words = ["openssl", "speed", "-seconds", "3", OPENSSL[algorithm]]
+    if processes > 1:
+        words[4:4] = ["-multi", str(processes)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     numbers = re.findall(r"[\d.]+s?", done.stdout.strip().splitlines()[-1])
     return float(numbers[-1])
