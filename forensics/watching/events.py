@@ -48,6 +48,7 @@ class Event:
         servers: those that were ever bad, `address nsid`, sorted.
         told: notices so far.
         told_at: time of the capture at the last notice.
+        seen: mark of the incident that it had in the last report, so that it has it again.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Event:
     servers: tuple[str, ...]
     told: int
     told_at: int
+    seen: str = ""
 
     def row(self) -> dict[str, Any]:
         """Give it as JSON holds it."""
@@ -137,14 +139,14 @@ def _span(incident: Mapping[str, Any]) -> tuple[int, int]:
 def _paired(
     known: Sequence[Event], incidents: Sequence[Mapping[str, Any]]
 ) -> tuple[list[tuple[Event, Mapping[str, Any] | None]], list[Mapping[str, Any]]]:
-    """Find each event's incident: of its zone, reason and view if there is one, else as near.
+    """Find each event's incident: the one it had, one of its reason and view, else as near.
 
     Returns:
         the events with their incidents, None: it shows no more; and incidents without event.
     """
     free = sorted(incidents, key=_span)
     found: dict[int, Mapping[str, Any]] = {}
-    for alike in (_is_begun, _is_same, _is_like, _is_any):
+    for alike in (_is_seen, _is_begun, _is_same, _is_like, _is_any):
         for number, event in enumerate(known):
             fitting = [
                 incident
@@ -165,6 +167,10 @@ def _is_part(incident: Mapping[str, Any], events: Sequence[Event]) -> bool:
         event.zone == incident["zone"] and _is_like(event, incident) and _is_joined(event, incident)
         for event in events
     )
+
+
+def _is_seen(event: Event, incident: Mapping[str, Any]) -> bool:
+    return event.seen == _mark(incident)
 
 
 def _is_begun(event: Event, incident: Mapping[str, Any]) -> bool:
@@ -211,6 +217,7 @@ def _continued(
 ) -> tuple[Event, list[Notice]]:
     """Hold an event against its incident in the present report."""
     first_good = parse(incident["recovery"]["first_good"])
+    event = replace(event, seen=_mark(incident))
     last_bad = max(event.last_bad, _span(incident)[1])
     servers = tuple(sorted({*event.servers, *_bad_servers(incident)}))
     if event.state == RECOVERED and first_good is not None:
@@ -245,7 +252,9 @@ def _continued(
             told_at=now,
         )
         notices.append(_head(after, "changed", now) | _body(incident) | {"changes": changes})
-    if first_good is not None and now - first_good >= bounds.NOTICE_RECOVERY:
+    # What was withdrawn stands again first, be it a pause later, and recovers then.
+    recovered = first_good is not None and now - first_good >= bounds.NOTICE_RECOVERY
+    if recovered and after.state == OPEN:
         after = replace(
             after, state=RECOVERED, ended=first_good, told=after.told + 1, told_at=now
         )
@@ -274,8 +283,17 @@ def _begun(incident: Mapping[str, Any], now: int) -> tuple[Event, Notice] | None
         servers=tuple(sorted(_bad_servers(incident))),
         told=1,
         told_at=now,
+        seen=_mark(incident),
     )
     return event, _head(event, "began", now) | _body(incident)
+
+
+def _mark(incident: Mapping[str, Any]) -> str:
+    """Tell incidents of a report apart, by all that notices depend on."""
+    names = ("zone", "reason", "view", "severity", "confidence")
+    good = parse(incident["recovery"]["first_good"])
+    told = [*(incident[name] for name in names), *_span(incident), good, *_bad_servers(incident)]
+    return hashlib.sha256("|".join(map(str, told)).encode()).hexdigest()[:16]
 
 
 def _rank(order: Sequence[str], value: str) -> int:

@@ -189,6 +189,42 @@ def test_what_does_not_stand_is_withdrawn_once():
     assert known[0].state == WITHDRAWN
 
 
+def test_what_was_withdrawn_stands_again_before_it_recovers():
+    """Within the pause nothing is told; behind it the outage is told again, and then its end."""
+    steps = [report(500, incident(last=400)), report(502)]
+    soon = report(561, incident(last=400, good=501))
+    late = report(502 + bounds.NOTICE_PAUSE // SECOND, incident(last=400, good=501))
+    known, told = follow(*steps, soon)
+    assert kinds(told) == ["began", "withdrawn"]
+    assert known[0].state == WITHDRAWN
+    known, told = follow(*steps, soon, late)
+    assert kinds(told) == ["began", "withdrawn", "changed", "recovered"]
+    assert known[0].state == RECOVERED
+
+
+def test_two_of_one_kind_keep_their_incidents():
+    """A second look at one report changes nothing, though either could be the other's."""
+    twins = [
+        incident(last=400, view="resolver", confidence="weak"),
+        incident(last=401, view="resolver", confidence="strong"),
+    ]
+    last = report(560, *twins)
+    known, told = follow(report(500, incident(last=400)), last)
+    assert follow(report(500, incident(last=400)), last, last) == (known, told)
+    assert {event.seen for event in known} == {
+        event.seen for event in compare(known, last, T0)[0]
+    }
+
+
+def test_states_of_before_are_read():
+    """Events that were kept before they knew their incident have none."""
+    (event,), _ = follow(report(120, incident()))
+    row = event.row()
+    del row["seen"]
+    assert Event.read(row).seen == ""
+    assert compare([Event.read(row)], report(130, incident()), T0) == ((event,), [])
+
+
 def test_parts_of_one_outage_are_not_told_apart():
     _, told = follow(
         report(120, incident()), report(130, incident(last=125), incident(first=120, last=128))
