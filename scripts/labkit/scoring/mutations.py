@@ -27,8 +27,9 @@ HEAD = """\
 
 Written by `scripts/lab mutate --write`; CI earns a few rows again. Each recording with
 something missing from its packets. What is missing may make an answer wider, or take it away; it
-must never make it wrong: no incident that is none, no other reason, no bracket that excludes what
-the lab did, no mitigation that nobody took.
+must never make it wrong: no incident that is none, no other reason (a zone that lost its keys with
+its signatures shows the lost signatures where the answers without keys are gone), no bracket that
+excludes what the lab did, no mitigation that nobody took.
 
 - `no DNSKEY responses`: none to a question for DNSKEY.
 - `second half`, `first half`: the packets of one half alone.
