@@ -137,7 +137,7 @@ def build_parser() -> argparse.ArgumentParser:
     many.add_argument("--packets", type=positive, default=20_000_000, help="default: %(default)s")
     many.add_argument("--files", type=positive, default=200, help="default: %(default)s")
     many.add_argument(
-        "--minutes", type=float, default=5, help="of traffic in each file: %(default)s"
+        "--minutes", type=float, default=15, help="of traffic in each file: %(default)s"
     )
     many.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
     many.add_argument("--work", type=Path, default=default_work(), help="default: %(default)s")
