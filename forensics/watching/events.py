@@ -253,8 +253,8 @@ def _continued(
         )
         notices.append(_head(after, "changed", now) | _body(incident) | {"changes": changes})
     # What was withdrawn stands again first, be it a pause later, and recovers then.
-    recovered = first_good is not None and now - first_good >= bounds.NOTICE_RECOVERY
-    if recovered and after.state == OPEN:
+    is_open = after.state == OPEN
+    if is_open and first_good is not None and now - first_good >= bounds.NOTICE_RECOVERY:
         after = replace(
             after, state=RECOVERED, ended=first_good, told=after.told + 1, told_at=now
         )
