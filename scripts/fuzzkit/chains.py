@@ -84,7 +84,7 @@ class _Damaged:
 
     def keys_ever(self, zone: str) -> Any:
         found = self._store.keys_ever(zone)
-        return found | {self._data} if self._dice.random() < 0.2 else found
+        return tuple(sorted({*found, self._data})) if self._dice.random() < 0.2 else found
 
     def _response(self, one: Any) -> Any:
         dice = self._dice
