@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 import numpy as np
@@ -68,6 +68,7 @@ def is_subdomain(name: str, ancestor: str) -> bool:
     return len(low) >= len(high) and low[len(low) - len(high) :] == high
 
 
+@lru_cache(maxsize=1024)  # a zone's name is asked for again and again; captures hold any number
 def wire_name(name: str) -> bytes:
     """Return the wire form of a lower-case name in presentation form (RFC 1035 3.1, 5.1)."""
     wire = bytearray()

@@ -84,7 +84,7 @@ def due(one: Exchange, kind: Kind, owners: Owners) -> Iterator[Due]:
     Left out are delegations (NS in the authority section), what DNAME synthesises (RFC 6672 3.4),
     and every RRset whose zone is not certain.
     """
-    if kind is Kind.OTHER:
+    if kind is Kind.OTHER or not one.bare:
         return
     named = _named(one, owners)
     redirected = _is_redirected(one, owners)

@@ -112,8 +112,9 @@ class Denials:
 
     def proof(self, asked: Asked) -> Proof | None:
         """Judge; None: the run's budget is spent, or the zone leaves it open."""
-        if asked in self._proofs:
-            return self._proofs[asked]
+        known = self._proofs.get(asked)
+        if known is not None:
+            return known
         if not asked.deniers and self.is_open(asked.zone):
             return None
         if any(self.records.denier(number) is None for number in asked.deniers):

@@ -198,6 +198,7 @@ def _types(bitmap: bytes) -> frozenset[int] | None:
     return frozenset(found)
 
 
+@lru_cache(maxsize=_RECORDS)
 def parse_name(wire: bytes) -> Name | None:
     """Read an uncompressed name in wire form; None: it is not exactly one."""
     labels = []
@@ -233,6 +234,7 @@ def common_ancestor(name: Name, other: Name) -> Name:
     return name[:length]
 
 
+@lru_cache(maxsize=_RECORDS)
 def text(name: Name) -> str:
     """Return the presentation form (RFC 1035 5.1), unusual octets escaped, for a sentence."""
     labels = [
