@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from forensics import limits
 from forensics.archive.layout import part_name
 from forensics.archive.store import Store
-from forensics.stitching import Part, Stitched, neighbours
+from forensics.stitching import Part, Stitched, neighbours, stacked
 
 ENDS: Final = "ends.parquet"
 """File of a part with the rows that may be ends of a chain."""
@@ -141,7 +141,7 @@ def _gone(
     root: str, parts: Sequence[Part], border: Stitched, how: str
 ) -> dict[int, tuple[int, ...]]:
     """By rank: own numbers of the rows that may be ends and that borders superseded."""
-    rows = border.of("superseded", 2)
+    rows = stacked(border.superseded, 2)
     found = {}
     for part in parts:
         own = [end[0] for end in _ends(root, part.name, how)]

@@ -24,7 +24,7 @@ from forensics.archive.view import write_changes
 from forensics.capture.losses import REASONS
 from forensics.chaining import Chained
 from forensics.errors import UsageError
-from forensics.stitching import Part, Stitched
+from forensics.stitching import Part, Stitched, stacked
 from forensics.vocabulary import Pairing
 
 _CAPTURES: Final = 2**16
@@ -94,7 +94,7 @@ def join(
     names = [part.name for part in parts]
     _write_chained(folder, chained)
     rows = _continued(border.table(), chained)
-    write_changes(folder, names, rows, border.of("superseded", 2), border.of("moved", 5))
+    write_changes(folder, names, rows, stacked(border.superseded, 2), stacked(border.moved, 5))
     signature_numbers = _join_signatures(store, parts, folder)
     place_numbers, addresses, answered = _join_places(store, parts, folder)
     unsolicited = _join_keys(
@@ -281,7 +281,7 @@ def _join_keys(
     owners: dict[tuple[str, int], int] = {}
     known: dict[tuple[int, tuple[bytes, ...]], int] = {}
     all_runs = []
-    changed = border.of("states", 4)
+    changed = stacked(border.states, 4)
     for part in parts:
         states = {
             (frame, time): state

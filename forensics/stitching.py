@@ -269,9 +269,10 @@ class Stitched:
 
         return pa.concat_tables([made_table([]), *self.rows])
 
-    def of(self, name: str, width: int) -> NDArray[np.int64]:
-        """All rows of `superseded`, `moved` or `states`, which have so many columns."""
-        return np.concatenate([np.empty((0, width), np.int64), *getattr(self, name)])
+
+def stacked(found: Sequence[NDArray[np.int64]], width: int) -> NDArray[np.int64]:
+    """All rows of arrays of so many columns."""
+    return np.concatenate([np.empty((0, width), np.int64), *found])
 
 
 def made_table(rows: Sequence[dict[str, Any]]) -> Any:

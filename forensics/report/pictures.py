@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from forensics import beside
 from forensics.report.files import write_whole
 from forensics.report.png import denser
 
@@ -70,16 +71,13 @@ def _started(figures: Sequence[Path]) -> subprocess.Popen[bytes] | None:
     """Start a process that draws these; None: none is needed, or none can be started."""
     if not figures:
         return None
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
     try:
-        # -P: nothing is imported from the working folder, which may hold evidence.
         return subprocess.Popen(  # noqa: S603  this very Python
-            [sys.executable, "-P", "-c", _CODE, *(str(figure.resolve()) for figure in figures)],
+            [*beside.command(_CODE), *(str(figure.resolve()) for figure in figures)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
+            env=beside.environment(),
         )
     except OSError:
         return None

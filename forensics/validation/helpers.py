@@ -56,18 +56,15 @@ class Helper:
     """
 
     def __init__(self) -> None:
-        import os
         import subprocess
-        from pathlib import Path
 
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
-        # -P: nothing is imported from the working folder, which may hold evidence.
+        from forensics import beside
+
         self._process = subprocess.Popen(  # noqa: S603  this very Python
-            [sys.executable, "-P", "-c", _CODE],
+            beside.command(_CODE),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            env=beside.environment(),
         )
 
     def verify(self, job: Job) -> bytes:
