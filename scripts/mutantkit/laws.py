@@ -47,4 +47,3 @@ def broken_laws(
                 f"first bad {incident['onset']['first_bad']}"
             )
     return found
-

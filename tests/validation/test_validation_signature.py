@@ -100,6 +100,78 @@ def test_rsa_keys_with_long_exponents_and_few_bits_verify() -> None:
         assert verify_many(b"\1\0\3\10" + material, [(b"data", octets)]) == [True]
 
 
+@pytest.mark.parametrize("number", [5, 7, 8, 10])
+def test_rsa_accepts_no_block_but_the_one_that_the_rfc_names(number: int) -> None:
+    """RFC 8017 8.2.2 and 9.2: what a sloppy reading lets pass, of our reading and the library's.
+
+    Each block is signed with the private exponent itself, so that nothing but the check of its
+    form can refuse it (CVE-2006-4339 and its kin).
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    private = rsa.generate_private_key(65537, 1024)
+    numbers = private.private_numbers()
+    modulus = numbers.public_numbers.n
+    digest: hashes.HashAlgorithm = {8: hashes.SHA256(), 10: hashes.SHA512()}.get(
+        number,
+        hashes.SHA1(),
+    )
+    hashed = hashes.Hash(digest)
+    hashed.update(b"data")
+    value = hashed.finalize()
+    named = {
+        5: bytes.fromhex("2b0e03021a"),
+        7: bytes.fromhex("2b0e03021a"),
+        8: bytes.fromhex("608648016503040201"),
+        10: bytes.fromhex("608648016503040203"),
+    }[number]
+
+    def element(tag: int, content: bytes) -> bytes:
+        return bytes((tag, len(content))) + content
+
+    algorithm = element(0x30, element(6, named) + element(5, b""))
+    right = element(0x30, algorithm + element(4, value))
+    bare = element(0x30, element(0x30, element(6, named)) + element(4, value))
+    long_form = b"\x30\x81" + right[1:]
+
+    def block(content: bytes, first: bytes = b"\0\1", fill: int = 0xFF) -> bytes:
+        return first + bytes([fill]) * (128 - len(first) - 1 - len(content)) + b"\0" + content
+
+    blocks = {
+        "right": block(right),
+        "no parameters": block(bare),
+        "length in long form": block(long_form),
+        "something behind": block(right + b"\0"),
+        "something behind, little padding": (b"\0\1" + b"\xff" * 8 + b"\0" + right).ljust(
+            128, b"\1"
+        ),
+        "padding of zeros": block(right, fill=0),
+        "padding for encryption": block(right, first=b"\0\2"),
+        "digest alone": block(value),
+        "another digest": block(right[:-1] + bytes([right[-1] ^ 1])),
+        "cut digest": block(right[:-1]),
+        "nothing": block(b""),
+        "no padding at all": right.rjust(128, b"\0"),
+    }
+    material = b"\1\0\3" + bytes([number]) + b"\3\1\0\1" + modulus.to_bytes(128, "big")
+    for name, octets in blocks.items():
+        made = pow(int.from_bytes(octets, "big"), numbers.d, modulus).to_bytes(128, "big")
+        try:
+            private.public_key().verify(made, b"data", padding.PKCS1v15(), digest)
+            library = True
+        except InvalidSignature:
+            library = False
+        assert library == (name == "right"), name
+        assert verify_many(material, [(b"data", made)]) == [name == "right"], name
+        if name == "right":
+            number_of = int.from_bytes(made, "big") + modulus
+            wider = number_of.to_bytes(129, "big")
+            for other in (b"\0" + made, made + b"\0", made[1:], wider, wider[-128:]):
+                assert verify_many(material, [(b"data", other)]) == [False]
+
+
 def test_the_oracle_agrees_on_every_outcome() -> None:
     """dns.dnssec.validate_rrsig, with the clock as an argument, over all it can express."""
     good, stranger = SIGNERS[13], Signer("example.")

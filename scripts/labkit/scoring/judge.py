@@ -51,7 +51,6 @@ class Row:
             self.mitigations,
         )
 
-
     @property
     def verdict(self) -> str:
         """Return the row's outcome in a word."""
