@@ -139,6 +139,8 @@ def _guesses(transactions: _Batches) -> dict[_Key, list[tuple[int, int, int, int
     """Give the guesses by question, where there are enough of them."""
     found: dict[_Key, _Guesses] = {}
     for key, row in _rows(transactions(), lambda batch: _is(batch, _UNSOLICITED)):
+        if None in key:
+            continue  # without a question, or with one that cannot be read, it answers none
         if key in found or len(found) < KEPT:
             held = found.setdefault(key, _Guesses()).seen
             if len(held) < KEPT and row["response_frame"] is not None:

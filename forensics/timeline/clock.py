@@ -22,9 +22,13 @@ from forensics.timeline.wording import counted
 UNRELATED: Final = 3
 """Zones, none above another, that fail by time together: one operator's lapse has fewer."""
 
-CLOCK_EDES: Final = frozenset({7, 8})
-"""Signature expired, signature not yet valid (RFC 8914 4.8, 4.9)."""
+_EDE_OF: Final = {
+    vocabulary.REASON_CODE["signature-expired"]: 7,
+    vocabulary.REASON_CODE["signature-not-yet-valid"]: 8,
+}
+"""What a resolver says of a reason by its own clock (RFC 8914 4.8, 4.9)."""
 
+CLOCK_EDES: Final = frozenset(_EDE_OF.values())
 
 _TIMELESS: Final = frozenset(
     vocabulary.REASON_CODE[name]
@@ -67,12 +71,15 @@ def judge_clocks(
         Findings, at most one; and the spells that are left.
     """
     whole = np.stack([found.outside, found.inside], axis=1)
-    # Over all of the capture first, then over the time alone in which something was outside.
-    for seen in (whole, found.failing):
-        findings, spells = _judged_over(seen, found, catalog, places)
-        if findings:
-            return findings, spells
-    return [], found.spells
+    findings, spells = _judged_over(whole, found, catalog, places)
+    if not findings:
+        # Over the time alone in which something was outside.
+        findings, spells = _judged_over(found.failing, found, catalog, places)
+        if any(row["kind"] == "clock-recorder" for row in findings):
+            # At other times it was right: it was moved while it recorded, so that nobody knows
+            # how long before a signature its keys were seen.
+            spells = [spell for spell in spells if spell.reason in _TIMELESS]
+    return findings, spells
 
 
 def _judged_over(
@@ -118,7 +125,8 @@ def without_witness(
 
     Where all signatures of a time are outside of their windows, their zones may have lapsed or the
     recorder's clock may be wrong: the packets look the same. What tells them apart is a signature
-    seen inside its window at about that time, a resolver that says so by its own clock (EDE 7, 8),
+    seen inside its window at about that time, a resolver that says the same by its own clock (EDE
+    7 of one that had expired, 8 of one not yet valid: the other way round two clocks differ),
     or the user's word (an input with a clock offset, be it 0).
 
     Args:
@@ -130,7 +138,11 @@ def without_witness(
         Findings and spells as of `judge_clocks`.
     """
     doubted = [spell for spell in found.spells if spell.reason in TIME_REASONS]
-    if findings or not doubted or found.witnessed or _is_vouched(evidence):
+    if findings or not doubted or found.witnessed:
+        return findings, found.spells
+    vouched = _vouched(evidence)
+    doubted = [spell for spell in doubted if spell.reason not in vouched]
+    if not doubted:
         return findings, found.spells
     zones = sorted({spell.zone for spell in doubted})
     finding = {
@@ -145,7 +157,8 @@ def without_witness(
             "--clock-offset CAPTURE=0."
         ),
     }
-    return [finding], [spell for spell in found.spells if spell.reason not in TIME_REASONS]
+    sure = [spell for spell in found.spells if spell.reason not in TIME_REASONS - vouched]
+    return [finding], sure
 
 
 def without_order(
@@ -189,14 +202,15 @@ def without_order(
     return [*findings, finding], [spell for spell in spells if spell.reason in _TIMELESS]
 
 
-def _is_vouched(evidence: Evidence) -> bool:
-    """Whether the user, or a resolver by its extended errors, vouches for the recorder's clock."""
+def _vouched(evidence: Evidence) -> frozenset[int]:
+    """The reasons for which the user, or a resolver, vouches for the recorder's clock."""
     if evidence.captures["clock_offset"].null_count < len(evidence.captures):
-        return True
-    return any(
-        np.isin(integers(batch["ede"], -1), sorted(CLOCK_EDES)).any()
-        for batch in evidence.transactions()
-    )
+        return frozenset(_EDE_OF)
+    found: set[int] = set()
+    for batch in evidence.transactions():
+        said = integers(batch["ede"], -1)
+        found.update(reason for reason, ede in _EDE_OF.items() if (said == ede).any())
+    return frozenset(found)
 
 
 def self_recorded(

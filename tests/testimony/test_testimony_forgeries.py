@@ -53,6 +53,14 @@ def test_one_response_repeated_is_no_guess() -> None:
     assert told(row(1, 0), *(one | {"id": 7} for one in guesses(9))) == []
 
 
+def test_responses_without_a_question_are_no_guesses() -> None:
+    """They stand beside some that have one: names and none cannot be put in order."""
+    bare = [one | {"qname": None, "qtype": None, "id": one["id"] + 50} for one in guesses(9)]
+    (found,) = told(row(1, 0), *guesses(FEWEST), *bare)
+    assert found["guesses"] == FEWEST
+    assert told(row(1, 0, qname=None, qtype=None), *bare) == []
+
+
 def test_responses_to_what_nobody_was_seen_to_ask_are_no_guesses() -> None:
     """A recorder that sees one direction holds nothing but responses without a query."""
     assert told(*guesses(9)) == []
