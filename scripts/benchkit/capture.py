@@ -59,7 +59,9 @@ class Description:
     """Packet number (from 0) and file offset of some record borders."""
 
 
-def ensure(folder: Path, packets: int, seed: int, rate: int = RATE) -> tuple[Path, Description]:
+def ensure(
+    folder: Path, packets: int, seed: int, rate: int = RATE
+) -> tuple[Path, Description]:
     """Return the capture of that many packets, made now unless the folder has it whole.
 
     `rate`: packets a second, about.

@@ -114,30 +114,27 @@ def bench(minutes: float, speed: float, horizon: str, write: Path | None = None)
 
 def page(minutes: float, speed: float, horizon: str, lines: list[str], *, good: bool) -> str:
     """Write the result, to be committed."""
-    return (
-        "\n".join(
-            [
-                "# Soak",
-                "",
-                "`watch` under load, twice: a folder of rotating files (every second one compressed),",
-                "and a dnstap socket whose sender disconnects and comes again, every second time in",
-                "the middle of a frame. Made by",
-                "",
-                f"    scripts/bench soak --minutes {minutes:g} --speed {speed:g} --horizon {horizon}",
-                "",
-                f"which ended on {time.strftime('%Y-%m-%d', time.gmtime())}, beside other work on the",
-                "machine. Memory is resident memory, and counts as flat if its peak in the last third",
-                f"of the time is at most {FLAT:g} times that of the second third; in the first one the",
-                "horizon fills. Nothing is lost if each packet and frame that was sent was read, or if",
-                "the watcher named the file that was deleted before it came to it.",
-                "",
-                *(f"    {line}" for line in lines),
-                "",
-                f"It {'held' if good else 'did not hold'}.",
-            ]
-        )
-        + "\n"
-    )
+    return "\n".join(
+        [
+            "# Soak",
+            "",
+            "`watch` under load, twice: a folder of rotating files (every second one compressed),",
+            "and a dnstap socket whose sender disconnects and comes again, every second time in",
+            "the middle of a frame. Made by",
+            "",
+            f"    scripts/bench soak --minutes {minutes:g} --speed {speed:g} --horizon {horizon}",
+            "",
+            f"which ended on {time.strftime('%Y-%m-%d', time.gmtime())}, beside other work on the",
+            "machine. Memory is resident memory, and counts as flat if its peak in the last third",
+            f"of the time is at most {FLAT:g} times that of the second third; in the first one the",
+            "horizon fills. Nothing is lost if each packet and frame that was sent was read, or if",
+            "the watcher named the file that was deleted before it came to it.",
+            "",
+            *(f"    {line}" for line in lines),
+            "",
+            f"It {'held' if good else 'did not hold'}.",
+        ]
+    ) + "\n"
 
 
 def catch_up(state: Path, sent: int) -> None:
@@ -270,10 +267,8 @@ def paced(
 
 def feed_folder(folder: Path, speed: float, stop: threading.Event, sent: Sent) -> None:
     """Write rotating pcap files: one grows, the ones before it are compressed or not."""
-    octets = (
-        zstandard.ZstdDecompressor()
-        .decompressobj()
-        .decompress((FOLDER_TRAFFIC / "capture.pcap.zst").read_bytes())
+    octets = zstandard.ZstdDecompressor().decompressobj().decompress(
+        (FOLDER_TRAFFIC / "capture.pcap.zst").read_bytes()
     )
     unit = {b"\xd4\xc3\xb2\xa1": 1000, b"\x4d\x3c\xb2\xa1": 1}[octets[:4]]
     pieces, at = [], 24

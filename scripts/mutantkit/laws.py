@@ -47,3 +47,4 @@ def broken_laws(
                 f"first bad {incident['onset']['first_bad']}"
             )
     return found
+

@@ -176,7 +176,9 @@ def analysed(place: Path, one: Source, octets: bytes, *, blameless: bool) -> lis
     path.write_bytes(octets)
     anchors = (str(one.anchor),) if one.anchor is not None else ()
     try:
-        pipeline.analyze([str(path)], place / "out", Options(trust_anchors=anchors), figures=False)
+        pipeline.analyze(
+            [str(path)], place / "out", Options(trust_anchors=anchors), figures=False
+        )
         report = json.loads((place / "out" / "report.json").read_text())
         return broken_laws(
             report,

@@ -51,6 +51,7 @@ class Row:
             self.mitigations,
         )
 
+
     @property
     def verdict(self) -> str:
         """Return the row's outcome in a word."""
