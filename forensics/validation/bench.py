@@ -150,7 +150,9 @@ class Bench:
             seen = order[begin[index] : end[index]]
             this = self.classes[self.class_of[row]]
             group = self.checked.groups[this.group]
-            if this.problem or not len(seen):
+            # What a key did sign over key sets counts wherever it was seen: nobody can forge it.
+            proves = this.verified and kind[row] == TYPE_DNSKEY
+            if this.problem or not (len(seen) or proves):
                 continue
             self.trust.add(
                 Carrier(

@@ -40,7 +40,7 @@ class Carrier:
         records: the RRset's RDATA.
         verified: indices of the signer's keys that verify it.
         start, end: ns; its validity period under the policy, the end exclusive.
-        seen: (place, first, last) in ns.
+        seen: (place, first, last) in ns; none where no query of the capture asked for it.
         states: gives the verdict at a place through time before validity, of its own signer.
     """
 
@@ -273,12 +273,19 @@ class Trust:
     def is_succeeded(self, zone: str, key_sets: Iterable[frozenset[int]]) -> bool:
         """Whether a key signing key of these sets stood beside an anchor's in another one.
 
+        What the anchor's key signed stood there, whoever showed it: also where the key set itself
+        was not read, as no query of the capture asked for it.
+
         Validators that follow RFC 5011, and operators by hand, may trust it meanwhile: for how
         long it stood there before the capture, and what they hold, no capture tells.
         """
         known = self.zones[zone]
         old = self.matching(zone, [self.anchors[zone]], known.key_sets)
         beside = frozenset().union(*(held for held in known.key_sets if held & old))
+        signed = frozenset().union(
+            *(one.records for one in self.over_keys.get(zone, ()) if one.verified & old)
+        )
+        beside |= {k for k, key in enumerate(known.keys) if key.rdata in signed}
         now = frozenset().union(*key_sets) & beside
         return any(known.keys[k].flags & 1 and not known.keys[k].is_revoked for k in now)
 

@@ -299,6 +299,20 @@ def test_an_anchor_whose_revocation_was_not_captured_is_no_outage() -> None:
     assert anchor_gone(new, new) == (["secure", "valid"], expected)
 
 
+def test_what_the_key_of_an_anchor_signed_stood_beside_it() -> None:
+    """The key sets of the roll were not read; a signature over one says what it held."""
+    new, stranger = Signer(".", 257), Signer(".", 257)
+    for signer, expected in ((ROOT_KSK, "valid"), (stranger, "bogus")):
+        world = World()
+        for maker, times in ((ROOT_KSK, (0, 1000)), (new, (4000, 5000))):
+            keys = [maker, ROOT_ZSK]
+            world.serve(".", keys, *times)
+            world.see(world.sign_keys(maker, keys, **LIFE), *times)
+        world.sign_keys(signer, [ROOT_KSK, new, ROOT_ZSK], **LIFE)
+        signature = world.see(world.sign(ROOT_ZSK, **LIFE), 0, 5000)
+        assert said(world.judge(ANCHORS), signature, 4500)[0] == expected
+
+
 def test_an_anchor_that_gives_way_to_a_key_that_nobody_knew_is_one() -> None:
     """No validator can trust what never stood beside the anchor's key."""
     assert anchor_gone(Signer(".", 257), Signer(".", 257)) == (["secure", "bogus"], [])
