@@ -112,10 +112,11 @@ def walk(
 
     Return (messages, data frames, frames without a message, queries left out because another
     frame held them, offset reached, `MORE`, `FULL` or `ABSURD`, a number without meaning). Out:
-    the columns of `Rows`. State: the identities known so far (known int64 (1), hashes int64, spans
-    int64 (n, 2), kept uint8) and what `repeats.is_repeat` needs. Scratch: outer, outer_size, value
-    and size, see `scratch`. ledger int64 (3): octets, see `facts.Ledger.add`. tally int64
-    (reasons, 4): losses as count, octets, and offset and frame of the first.
+    the columns of `Rows`, the addresses flat. State: the identities known so far (known int64 (1),
+    hashes int64, spans int64 (n, 2), kept uint8) and what `repeats.is_repeat` needs. Scratch:
+    outer, outer_size, value and size, see `scratch`. ledger int64 (3): octets, see
+    `facts.Ledger.add`. tally int64 (reasons, 4): losses as count, octets, and offset and frame of
+    the first.
     """
     count = 0
     frames = 0

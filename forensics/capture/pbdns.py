@@ -123,9 +123,9 @@ def walk(
     """Walk messages, each behind its length of `width` octets, from offset `at`.
 
     Return (messages, frames, frames without a message, offset reached, `MORE`, `FULL` or
-    `ABSURD`). Out: the columns of `Rows` over the octets `out`, and `wire`, the sizes on the wire.
-    State: identities, as in `frames.walk`. ledger int64 (3): octets, see `facts.Ledger.add`; an
-    entry counts as a message whole. tally int64 (reasons, 4): losses.
+    `ABSURD`). Out: the columns of `Rows` over the octets `out`, the addresses flat, and `wire`, the
+    sizes on the wire. State: identities, as in `frames.walk`. ledger int64 (3): octets, see
+    `facts.Ledger.add`; an entry counts as a message whole. tally int64 (reasons, 4): losses.
     """
     value = np.empty(FIELDS, np.int64)
     size = np.empty(FIELDS, np.int64)

@@ -17,8 +17,12 @@ from forensics import limits
 from forensics.capture.integers import int64, le32
 from forensics.wire.blocks import MessageBlock
 from forensics.wire.jit import lean_kernel
+from forensics.wire.moves import put64
+from forensics.wire.words import le64
 
 _NO_FIELD: Final = -1
+_MAPPED: Final = np.uint64(0xFFFF0000)
+"""Octets 8 to 11 of an IPv4 address as IPv6, least first."""
 
 
 @dataclass(slots=True)
@@ -153,18 +157,18 @@ def fields(octets: Any, at: int, end: int, value: Any, size: Any) -> bool:
 
 @lean_kernel
 def put_address(octets: Any, at: int, size: int, target: Any, row: int) -> None:
-    """Write an address of 4 or 16 octets into a row; any other is written as zeros."""
+    """Write an address of 4 or 16 octets into a row; any other is written as zeros.
+
+    `target` is uint8, 16 a row; an IPv4 address becomes ::ffff:a.b.c.d (RFC 4291 2.5.5.2).
+    """
+    low = high = np.uint64(0)
     if size == 16:
-        for i in range(16):
-            target[row, i] = octets[at + i]
-        return
-    for i in range(16):
-        target[row, i] = 0
-    if size == 4:
-        target[row, 10] = 255
-        target[row, 11] = 255
-        for i in range(4):
-            target[row, 12 + i] = octets[at + i]
+        low = le64(octets, at)
+        high = le64(octets, at + 8)
+    elif size == 4:
+        high = np.uint64(le32(octets, at)) << np.uint64(32) | _MAPPED
+    put64(target, 16 * row, low)
+    put64(target, 16 * row + 8, high)
 
 
 @lean_kernel
