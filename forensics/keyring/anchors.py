@@ -21,6 +21,9 @@ from forensics.errors import UsageError
 from forensics.knowledge import ALWAYS, DIGESTS, FOREVER, Anchor, key_tag, wire_name
 from forensics.limits import ANCHOR_FILE_OCTETS, SECOND
 
+TTL: Final = re.compile(r"\d+(?:[wdhms]\d+)*[wdhms]?", re.IGNORECASE)
+"""Seconds, or as BIND writes them, `1d12h`; one way to match each, or digits take forever."""
+
 PIPE_PATIENCE: Final = 10.0
 """Seconds until a pipe into which nobody writes is given up: `<(...)` may fetch what it gives."""
 
@@ -192,7 +195,7 @@ def _record(zone: str, words: list[str]) -> Anchor:
     if not zone:
         raise ValueError("no owner name")
     rest = list(words)
-    while rest and (rest[0].upper() == "IN" or re.fullmatch(r"(\d+[wdhmsWDHMS]?)+", rest[0])):
+    while rest and (rest[0].upper() == "IN" or TTL.fullmatch(rest[0])):
         rest = rest[1:]
     if not rest:
         raise ValueError("no record type")

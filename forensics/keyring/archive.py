@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from forensics import schemas
 from forensics.errors import UsageError
+from forensics.keyring.anchors import TTL
 from forensics.knowledge import ALWAYS, FOREVER, key_tag
 from forensics.limits import SECOND, SUPPLIED_LINE_OCTETS, SUPPLIED_RECORDS
 from forensics.vocabulary import TYPE_CDNSKEY, TYPE_CDS, TYPE_DNSKEY, TYPE_DS
@@ -29,7 +30,6 @@ _TYPES: Final = {
     "CDS": TYPE_CDS,
 }
 _CLASSES: Final = frozenset({"IN", "CH", "HS", "CS"})
-_TTL: Final = re.compile(r"(\d+[wdhms]?)+", re.IGNORECASE)
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[()]|;.*|(?:\\.|[^\s()";\\])+|\\')
 _BIND_TIME: Final = re.compile(r";\s*(Publish|Delete):\s*(\d{14})\b")
 _GIVEN_TIME: Final = re.compile(r"\b(first|last)=(\S+)")
@@ -264,7 +264,7 @@ def _header(words: Sequence[str]) -> tuple[int, str, Sequence[str]]:
     for at, word in enumerate(words):
         if word.upper() in _CLASSES:
             continue
-        if _TTL.fullmatch(word):
+        if TTL.fullmatch(word):
             ttl = int(word) if word.isdigit() and len(word) < 10 else 0
             continue
         return ttl, word.upper(), words[at + 1 :]

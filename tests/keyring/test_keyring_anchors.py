@@ -158,6 +158,20 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
         anchors.read(path)
 
 
+@given(st.text("0123456789sSmhdwWx.- ", max_size=8))
+def test_a_ttl_is_read_as_a_row_of_numbers_with_and_without_units(text: str) -> None:
+    parts = "".join(letter if letter.isdigit() else f"{letter} " for letter in text).split()
+    numbers = [part[:-1] if part[-1] in "smhdwSMHDW" else part for part in parts]
+    expected = " " not in text and bool(parts) and all(number.isdigit() for number in numbers)
+    assert (anchors.TTL.fullmatch(text) is not None) == expected
+
+
+def test_a_long_row_of_digits_is_refused_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, f". 3600 {'1' * 50_000}z")
+    with pytest.raises(UsageError, match="neither DS nor DNSKEY"):
+        anchors.read(path)
+
+
 @given(st.text(max_size=200))
 @settings(max_examples=200, deadline=None)
 def test_no_text_raises_anything_else(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:

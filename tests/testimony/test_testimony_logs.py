@@ -7,6 +7,7 @@ import re
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -147,6 +148,30 @@ def test_no_text_breaks_a_reader(lines) -> None:
             one.sniff(line)
             one.parse(line)
     assert read("log", lines, NEAR).lines == len(lines)
+
+
+BEGINNINGS = (
+    "", "[dnssec] validation failure: ", "unbound: info: validation failure <a A IN>: ",
+    "failed to prime trust anchor -- ", "validating a/A: no valid ", "validating A",
+    "control channel command 'nta ", "no valid RRSIG resolving 'a", "Answer to ",
+    'msg="Validates as Bogus" ', 'qname="',
+)  # fmt: skip
+REPEATED = (
+    " ", "\t", "(", " (", "a ", "/A", "a|", "/A/", '"', "RRSIG a ", 'msg="a" ', " from", "<",
+    "failed to prime trust anchor -- ", "validating a/A/", " resolving 'A/A/",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_no_text_makes_a_reader_go_over_it_again_and_again(beginning) -> None:
+    """The square of a line's length would be minutes: ten seconds are a hang, not a timing."""
+    for repeated in REPEATED:
+        line = beginning + repeated * (200_000 // len(repeated)) + "x"
+        for one in FORMATS:
+            began = process_time()
+            one.sniff(line)
+            one.parse(line)
+            assert process_time() - began < 10, (one.NAME, repeated)
 
 
 def test_lines_are_bounded_and_compressed_logs_are_read(tmp_path) -> None:

@@ -21,22 +21,23 @@ _MARK: Final = re.compile(
     r"(?:^|\s)(?:dnssec|lame-servers|resolver|general|query-errors|client|serve-stale):\s+"
     r"(?:info|notice|warning|error|debug \d+):|\bnamed\[\d+\]:"
 )
-_VALIDATING: Final = re.compile(r"validating (\S+)/([A-Z0-9]+)(?:/\S+)?:\s*(.*)")
-_RESOLVING: Final = re.compile(
-    r"(broken trust chain|no valid \S+|RRSIG \S.*?|insecurity proof failed|got insecure response)"
-    r" resolving '(\S+)/([A-Z0-9]+)/\S+'"
+# An attacker may have written the names, so no pattern may go over the same octets again and again.
+_VALIDATING: Final = re.compile(r"validating (\S+)/([A-Z0-9]+)(?:/[^\s/]+)?:\s*(.*)")
+_RESOLVING: Final = re.compile(r" resolving '(\S+)/([A-Z0-9]+)/[^\s/']+'")
+_REASON: Final = re.compile(
+    r"(?:broken trust chain|no valid \S+|RRSIG \S.*|insecurity proof failed|got insecure response)$"
 )
 _FAULTS: Final = (
     "no valid signature found", "verify failed", "got insecure response", "bad cache hit",
     "broken trust chain", "insecurity proof failed", "no DNSKEY matching DS", "no valid",
 )  # fmt: skip
 """Words by which a `validating` line tells a failure; others tell progress."""
-_NTA: Final = re.compile(r"control channel command 'nta\s+([^']+)'")
+_NTA: Final = re.compile(r"control channel command 'nta\s([^']+)'")
 _STALE: Final = re.compile(
     r"(?:^|\s)(\S+) (resolver failure|client timeout|query within stale refresh time)?,? ?"
     r"stale answer used\b"
 )
-_DETAIL: Final = re.compile(r"\s*\(.*?\)")
+_DETAIL: Final = re.compile(r"(?<!\s)\s*\([^()]*\)")
 
 
 def sniff(line: str) -> bool:
@@ -53,8 +54,9 @@ def parse(line: str) -> Entry | None:
             return None
         return Entry(FAILURE, absolute(match[1]), match[2], _DETAIL.sub("", words)[:TEXT])
     match = _RESOLVING.search(line)
-    if match is not None:
-        return Entry(FAILURE, absolute(match[2]), match[3], match[1][:TEXT])
+    reason = None if match is None else _REASON.search(line[: match.start()])
+    if match is not None and reason is not None:
+        return Entry(FAILURE, absolute(match[1]), match[2], reason[0][:TEXT])
     match = _STALE.search(line)
     if match is not None:
         return Entry(STALE, absolute(match[1]), "", match[2] or "refreshed behind it")

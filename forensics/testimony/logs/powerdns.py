@@ -17,10 +17,11 @@ from forensics.testimony.logs.entry import (
 NAME: Final = "powerdns"
 
 _MARK: Final = re.compile(
-    r'\bmsg="[^"]*" .*\bsubsystem="|\bpdns_recursor\[\d+\]:|PowerDNS Recursor \d|'
-    r"Negative Trust Anchor for "
+    r"\bpdns_recursor\[\d+\]:|PowerDNS Recursor \d|Negative Trust Anchor for "
 )
-_PLAIN: Final = re.compile(r"Answer to (\S+)\|(\S+) for \S+ validates as (Bogus\w*)")
+_MESSAGE: Final = re.compile(r'\bmsg="[^"]*" ')
+_SUBSYSTEM: Final = re.compile(r'\bsubsystem="')
+_PLAIN: Final = re.compile(r"Answer to (\S+)\|([^\s|]+) for \S+ validates as (Bogus\w*)")
 _STRUCTURED: Final = re.compile(r'\bmsg="Validates as (Bogus)"')
 _FIELD: Final = re.compile(r'\b(qname|qtype|validationstate|vstate|vState)="([^"]*)"')
 _ADDED: Final = re.compile(r"Adding Negative Trust Anchor for (\S+)")
@@ -29,7 +30,9 @@ _REMOVED: Final = re.compile(r"(?:Removing|Clearing) Negative Trust Anchor for (
 
 def sniff(line: str) -> bool:
     """Whether PowerDNS Recursor wrote the line."""
-    return _MARK.search(line) is not None
+    told = _MESSAGE.search(line)
+    structured = told is not None and _SUBSYSTEM.search(line, told.end()) is not None
+    return structured or _MARK.search(line) is not None
 
 
 def parse(line: str) -> Entry | None:
