@@ -47,13 +47,14 @@ from forensics.capture.held import (
     pages_left,
     records_left,
 )
-from forensics.capture.integers import be16, int64
+from forensics.capture.integers import int64
 from forensics.capture.link import FIRST_FRAGMENT, WHOLE, transport
 from forensics.capture.losses import Reason
 from forensics.capture.outcome import addresses, decide, hand_on, note
 from forensics.capture.tcp import due, give_up, segment
 from forensics.vocabulary import MessageFlag, Transport
 from forensics.wire.jit import lean_kernel
+from forensics.wire.words import be16
 
 _UDP: Final = int(Transport.UDP)
 _CUT: Final = int(MessageFlag.CUT)

@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from forensics import limits
-from forensics.capture.integers import be16, be32, int64
+from forensics.capture.integers import int64
 from forensics.wire.jit import kernel, lean_kernel
+from forensics.wire.words import be16, be32
 
 MISSING: Final = -(2**62)
 """In place of a number or an offset: the map has no such key, or a value of another kind."""

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from forensics import limits
 from forensics.capture.encapsulations import CUT, NOT_IP, NOTHING
 from forensics.capture.encrypted import PLAIN, encrypted_datagram, is_dnscrypt
-from forensics.capture.integers import be16, int64
+from forensics.capture.integers import int64
 from forensics.capture.link import WHOLE, inner, transport
 from forensics.capture.losses import Reason
 from forensics.capture.plausible import plausible
 from forensics.capture.tunnels import ip_tunnel, udp_tunnel
 from forensics.wire.jit import inlined_kernel, lean_kernel
+from forensics.wire.words import be16
 
 _UDP_MALFORMED: Final = int(Reason.UDP_MALFORMED)
 _PACKET_CUT: Final = int(Reason.PACKET_CUT)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics import limits
-from forensics.capture.integers import be16, int64
+from forensics.capture.integers import int64
 from forensics.wire.jit import inlined_kernel, lean_kernel
-from forensics.wire.words import le64
+from forensics.wire.words import be16, le64
 
 _WAYS: Final = 4
 _WINDOW: Final = limits.DUPLICATE_WINDOW

@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 
 from forensics import limits
-from forensics.capture.integers import be16, be32, int64
+from forensics.capture.integers import int64
 from forensics.capture.losses import Reason
 from forensics.wire.jit import lean_kernel
-from forensics.wire.words import finished, le64, mixed
+from forensics.wire.words import be16, be32, finished, le64, mixed
 
 PLAIN: Final = -1
 """In place of a reason: nothing encrypted that is recognised."""

@@ -40,10 +40,11 @@ from forensics.capture.held import (
     touch,
     wait,
 )
-from forensics.capture.integers import be16, be32, int64
+from forensics.capture.integers import int64
 from forensics.capture.losses import Reason
 from forensics.capture.outcome import addresses, claim, decide, note
 from forensics.wire.jit import lean_kernel
+from forensics.wire.words import be16, be32
 
 # Columns of `Held.table` for datagrams.
 TOTAL: Final = OWN

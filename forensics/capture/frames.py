@@ -8,11 +8,12 @@ import numpy as np
 
 from forensics import limits
 from forensics.capture.identities import identify
-from forensics.capture.integers import AHEAD, be32, fetch, int64
+from forensics.capture.integers import AHEAD, fetch, int64
 from forensics.capture.losses import Reason
 from forensics.capture.protobuf import fields, lose, put_address
 from forensics.capture.repeats import is_repeat
 from forensics.wire.jit import lean_kernel
+from forensics.wire.words import be32
 
 MORE: Final = 0
 """`walk` stopped where the window ends."""

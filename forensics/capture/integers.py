@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from forensics.wire.jit import lean_kernel
+from forensics.wire.words import be16, be32
 
 # An unsigned index cannot count from the end of an array: with one the compiler merges the reads
 # of neighbouring octets into a single load.
@@ -22,21 +23,6 @@ _3: Final = np.uint64(3)
 def int64(value: Any) -> int:
     """Widen a number: `int` in a kernel would keep uint8 and uint64, whose differences wrap."""
     return np.int64(value)  # type: ignore[return-value]
-
-
-@lean_kernel
-def be16(octets: Any, at: int) -> int:
-    """Read 16 bits in network order."""
-    place = np.uint64(at)
-    return (int64(octets[place]) << 8) | int64(octets[place + _1])
-
-
-@lean_kernel
-def be32(octets: Any, at: int) -> int:
-    """Read 32 bits in network order, as a non-negative int64."""
-    place = np.uint64(at)
-    high = (int64(octets[place]) << 24) | (int64(octets[place + _1]) << 16)
-    return high | (int64(octets[place + _2]) << 8) | int64(octets[place + _3])
 
 
 @lean_kernel

@@ -26,11 +26,12 @@ from forensics.capture.encapsulations import (
     by_version,
     name_of,
 )
-from forensics.capture.integers import be16, be32, int64, le16, le32
+from forensics.capture.integers import int64, le16, le32
 from forensics.capture.linkheaders import dot11, family, hdlc, llc, netfilter, radiotap, typed
 from forensics.capture.losses import Reason
 from forensics.capture.tunnels import geneve, gre, gtp, mpls, nsh, ppp, teredo, vxlan
 from forensics.wire.jit import lean_kernel
+from forensics.wire.words import be16, be32
 
 _MALFORMED: Final = int(Reason.IP_MALFORMED)
 _PACKET_CUT: Final = int(Reason.PACKET_CUT)

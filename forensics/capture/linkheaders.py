@@ -11,8 +11,9 @@ from typing import Any
 
 from forensics.capture import encapsulations as kinds
 from forensics.capture.encapsulations import CLOSED, CUT, NOT_IP, SECRET, by_version
-from forensics.capture.integers import be16, be32, le16, le32
+from forensics.capture.integers import le16, le32
 from forensics.wire.jit import lean_kernel
+from forensics.wire.words import be16, be32
 
 
 @lean_kernel

@@ -22,7 +22,7 @@ from forensics.capture.encapsulations import ENCAPSULATIONS, NOT_IP, NOTHING, ne
 from forensics.capture.encrypted import PLAIN, encrypted_segment, is_followed, new_flows
 from forensics.capture.exotic import Exotic
 from forensics.capture.facts import CaptureFacts, Ledger
-from forensics.capture.integers import AHEAD, be16, fetch, int64
+from forensics.capture.integers import AHEAD, fetch, int64
 from forensics.capture.link import STRIPPED, WHOLE, inner, kind_of, link_type_name, network
 from forensics.capture.losses import SENTENCES, Reason, new_tally
 from forensics.capture.reassembly import Reassembly, Sensor, merged
@@ -31,7 +31,7 @@ from forensics.vocabulary import MessageFlag, Transport
 from forensics.wire.blocks import MessageBlock
 from forensics.wire.jit import inlined_kernel, lean_kernel
 from forensics.wire.moves import put64
-from forensics.wire.words import le64
+from forensics.wire.words import be16, le64
 
 _MESSAGE_CUT: Final = int(Reason.MESSAGE_CUT)
 _CUT: Final = int(MessageFlag.CUT)

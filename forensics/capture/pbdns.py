@@ -9,10 +9,11 @@ import numpy as np
 from forensics import limits
 from forensics.capture.frames import ABSURD, FULL, MORE
 from forensics.capture.identities import identify
-from forensics.capture.integers import AHEAD, be16, be32, fetch, int64
+from forensics.capture.integers import AHEAD, fetch, int64
 from forensics.capture.losses import Reason
 from forensics.capture.protobuf import fields, lose, put_address
 from forensics.wire.jit import kernel
+from forensics.wire.words import be16, be32
 
 FIELDS: Final = 32
 """Numbers of the fields of a PBDNSMessage are below this."""

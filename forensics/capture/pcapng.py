@@ -16,13 +16,14 @@ import numpy as np
 from forensics import limits
 from forensics.capture.containers import Stream
 from forensics.capture.facts import CaptureFacts, Ledger
-from forensics.capture.integers import AHEAD, be32, fetch, int64, u16, u32
+from forensics.capture.integers import AHEAD, fetch, int64, u16, u32
 from forensics.capture.losses import SENTENCES, Reason
 from forensics.capture.packets import NO_PACKET, Dissector, Packets
 from forensics.capture.reassembly import Reassembly
 from forensics.capture.tls_secrets import Secrets
 from forensics.wire.blocks import MessageBlock
 from forensics.wire.jit import lean_kernel
+from forensics.wire.words import be32
 
 NAME: Final = "pcapng"
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from forensics.capture.integers import be16, int64
+from forensics.capture.integers import int64
 from forensics.wire.jit import lean_kernel
+from forensics.wire.words import be16
 
 
 @lean_kernel

@@ -13,11 +13,12 @@ import numpy as np
 
 from forensics import limits
 from forensics.capture.cbor import MISSING, OCTETS, entries, head
-from forensics.capture.integers import be16, int64
+from forensics.capture.integers import int64
 from forensics.capture.losses import Reason
 from forensics.vocabulary import MessageFlag, Transport
 from forensics.wire.jit import inlined_kernel, kernel
 from forensics.wire.moves import SLACK, copy
+from forensics.wire.words import be16
 
 ITEM_KEYS: Final = 13
 SIGNATURE_KEYS: Final = 17

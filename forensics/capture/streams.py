@@ -39,12 +39,13 @@ from forensics.capture.held import (
     octet,
     slot_of,
 )
-from forensics.capture.integers import be16, int64
+from forensics.capture.integers import int64
 from forensics.capture.losses import Reason
 from forensics.capture.outcome import hand_on, note
 from forensics.capture.plausible import plausible, plausible_without_question, records_fit
 from forensics.vocabulary import MessageFlag, Transport
 from forensics.wire.jit import lean_kernel
+from forensics.wire.words import be16
 
 # Columns of `Held.table` for streams.
 BASE: Final = OWN

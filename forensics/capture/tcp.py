@@ -49,7 +49,7 @@ from forensics.capture.held import (
     touch,
     wait,
 )
-from forensics.capture.integers import be16, be32, int64
+from forensics.capture.integers import int64
 from forensics.capture.losses import Reason
 from forensics.capture.outcome import addresses, claim, decide, hand_on, note
 from forensics.capture.streams import (
@@ -77,6 +77,7 @@ from forensics.capture.streams import (
 )
 from forensics.vocabulary import Transport
 from forensics.wire.jit import lean_kernel
+from forensics.wire.words import be16, be32
 
 _MASK: Final = 0xFFFFFFFF
 _HOLE: Final = 2

@@ -10,8 +10,9 @@ from typing import Any
 
 from forensics.capture import encapsulations as kinds
 from forensics.capture.encapsulations import CLOSED, CUT, NOT_IP, by_version
-from forensics.capture.integers import be16, be32, int64
+from forensics.capture.integers import int64
 from forensics.wire.jit import lean_kernel
+from forensics.wire.words import be16, be32
 
 
 @lean_kernel

@@ -22,22 +22,27 @@ MIX = np.uint64(0x9E3779B97F4A7C15)
 ONES = np.uint64(0x0101010101010101)
 HIGHS = np.uint64(0x8080808080808080)
 
+# An unsigned index cannot count from the end of an array: with one the compiler merges the reads
+# of neighbouring octets into a single load.
+_1 = np.uint64(1)
+_2 = np.uint64(2)
+_3 = np.uint64(3)
+
 
 @lean_kernel
-def be16(octets: Any, at: Any) -> Any:
+def be16(octets: Any, at: Any) -> int:
     """Read 16 bits, network order. The caller has checked `at + 2`."""
-    return (np.int64(octets[at]) << 8) | np.int64(octets[at + 1])
+    place = np.uint64(at)
+    return (np.int64(octets[place]) << 8) | np.int64(octets[place + _1])  # type: ignore[return-value]
 
 
 @lean_kernel
-def be32(octets: Any, at: Any) -> Any:
+def be32(octets: Any, at: Any) -> int:
     """Read 32 bits, network order, as int64. The caller has checked `at + 4`."""
-    return (
-        (np.int64(octets[at]) << 24)
-        | (np.int64(octets[at + 1]) << 16)
-        | (np.int64(octets[at + 2]) << 8)
-        | np.int64(octets[at + 3])
-    )
+    place = np.uint64(at)
+    high = (np.int64(octets[place]) << 24) | (np.int64(octets[place + _1]) << 16)
+    low = (np.int64(octets[place + _2]) << 8) | np.int64(octets[place + _3])
+    return high | low  # type: ignore[return-value]
 
 
 if numba.config.BOUNDSCHECK:  # type: ignore[attr-defined]
