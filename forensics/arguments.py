@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -195,6 +195,10 @@ Output = Annotated[
 ]
 
 
+_LATEST: Final = 9_214_646_400
+"""2262-01-01, seconds: the tables hold ns since 1970 in 64 bits with a sign."""
+
+
 def time_of(text: str | None, option: str) -> int | None:
     """Read a time of RFC 3339 (or a date) as ns since 1970; without a zone it is UTC."""
     if text is None:
@@ -209,7 +213,12 @@ def time_of(text: str | None, option: str) -> int | None:
         ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    whole = int(moment.replace(microsecond=0).timestamp())
+    try:
+        whole = int(moment.replace(microsecond=0).timestamp())
+    except (ValueError, OverflowError):
+        whole = 2**63
+    if abs(whole) >= _LATEST:
+        raise UsageError(f"{option} {text}: not between 1678 and 2262; no capture has such times")
     return whole * 1_000_000_000 + moment.microsecond * 1000
 
 

@@ -20,6 +20,7 @@ from forensics.chaining import Chained, chain, chains
 from forensics.crew import Crew, crew
 from forensics.errors import ForensicsError, InputError, NoInputError, UsageError
 from forensics.joining import join, ordered, with_seams
+from forensics.jsontext import parsed
 from forensics.options import Options
 from forensics.part import Job, Made, make
 from forensics.partfiles import read_record
@@ -53,7 +54,7 @@ class Batch:
 def grows(root: str) -> bool:
     """Whether a folder is a dataset that grows."""
     try:
-        return "layout" in json.loads((Path(root) / MANIFEST).read_text(encoding="utf-8"))
+        return "layout" in parsed((Path(root) / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         return False
 
@@ -65,7 +66,7 @@ def read_manifest(store: Store) -> dict[str, Any] | None:
         UsageError: it is of a version that is not read.
     """
     try:
-        found = json.loads(store.read(MANIFEST))
+        found = parsed(store.read(MANIFEST))
     except (FileNotFoundError, ValueError):
         return None
     if not isinstance(found, dict) or "layout" not in found:
@@ -219,7 +220,7 @@ def _check_place(store: Store) -> None:
     if not folder.is_dir() or all(one.name == WORK for one in folder.iterdir()):
         return
     try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        found = parsed((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found = None
     if not isinstance(found, dict) or "layout" not in found:

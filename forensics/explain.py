@@ -109,7 +109,7 @@ def read_instant(text: str) -> int:
     """
     from forensics.arguments import time_of
 
-    parts = re.fullmatch(r"(.*:\d\d)[.,](\d+)(.*)", text.strip())
+    parts = re.fullmatch(r"(.{,40}:\d\d)[.,](\d+)(.{,40})", text.strip())
     whole = time_of(parts[1] + parts[3] if parts else text, "--at")
     assert whole is not None
     return whole + int(parts[2][:9].ljust(9, "9")) if parts else whole

@@ -11,6 +11,7 @@ from typing import Any, Final
 from forensics import limits
 from forensics.errors import InputError, UsageError
 from forensics.exhibits import Frames, frames_of
+from forensics.jsontext import parsed
 
 FOLDER: Final = "evidence"
 """Where a report keeps its evidence files."""
@@ -77,10 +78,8 @@ def extract(
     Raises:
         UsageError: no such report or incident, or no packet of it can be read any more.
     """
-    import json
-
     try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        report = parsed((folder / "report.json").read_text(encoding="utf-8"))
         incidents = list(report["incidents"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{folder}: no report; make one with: dns-forensics analyze") from None

@@ -26,7 +26,8 @@ from forensics.archive.layout import (
 )
 from forensics.archive.store import Store
 from forensics.chaining import write_candidates
-from forensics.errors import InputError
+from forensics.errors import InputError, UsageError
+from forensics.jsontext import parsed
 from forensics.options import Options
 
 LOOSE: Final = ("unanswered", "unsolicited", "duplicate", "retransmitted")
@@ -34,11 +35,17 @@ LOOSE: Final = ("unanswered", "unsolicited", "duplicate", "retransmitted")
 
 
 def read_record(store: Store, part: str) -> dict[str, Any] | None:
-    """The record of a finished part; None: there is none."""
+    """The record of a finished part; None: there is none.
+
+    Raises:
+        UsageError: it is damaged.
+    """
     try:
-        found = json.loads(store.read(part_name(part)))
+        found = parsed(store.read(part_name(part)))
     except FileNotFoundError:
         return None
+    except ValueError:
+        raise UsageError(f"{part_name(part)}: damaged; ingest the captures anew") from None
     return found if isinstance(found, dict) else None
 
 

@@ -6,7 +6,6 @@ so a run may begin at any stored table.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from forensics.errors import InputError, NoInputError, UsageError
+from forensics.jsontext import parsed
 from forensics.options import Options
 from forensics.output import MARK, check_apart, distinct, replacing, size_of
 from forensics.vocabulary import NOT_READ
@@ -254,7 +254,7 @@ def _unreadable(dataset: str) -> tuple[InputError, ...]:
     from forensics.archive.store import Store
 
     try:
-        manifest = json.loads(Store(dataset).read(MARK))
+        manifest = parsed(Store(dataset).read(MARK))
         found = manifest.get("unreadable", ())
         return tuple(InputError(str(path), int(at), str(why)) for path, at, why in found)
     except (OSError, ValueError, AttributeError, TypeError):

@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 _LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz"
-_LABEL: Final = r"(?:[^\x00-\x20\x7f-\uffff.\\\"'`()<>,;:|]|\\\d{3}|\\\D){1,63}"
-"""No text matches in two ways, and none is long: hostile text costs no more than other text."""
+_LETTER: Final = r"[^\x00-\x20\x7f-\uffff.\\\"'`()<>,;:|]|\\\d{3}|\\\D"
+_LABEL: Final = re.compile(rf"(?:{_LETTER}){{1,63}}")
+_RUN: Final = re.compile(rf"(?:{_LETTER}|\.)+")
+"""No text matches in two ways, and each octet is gone over once: hostile text costs no more than
+other text."""
 
 _ESCAPE: Final = re.compile(r"\\(\d{3}|.)", re.DOTALL)
 _POINTER: Final = 0xC0
@@ -50,9 +53,7 @@ class PrivateNames:
         ]
         self._plain = named
         either = "|".join(map(re.escape, named))
-        self._pattern = re.compile(
-            rf"((?:{_LABEL}\.){{1,127}})(?=(?i:{either})(?![\w-])(?!\.[\w-]))"
-        )
+        self._zone_starts = re.compile(rf"(?<=\.)(?=(?i:{either})(?![\w-])(?!\.[\w-]))")
 
     def label(self, label: bytes) -> bytes:
         """Give the pseudonym of a label, of its length."""
@@ -69,13 +70,25 @@ class PrivateNames:
         lowered = text.lower()
         if not any(zone in lowered for zone in self._plain):
             return text
-        return self._pattern.sub(lambda match: self._labels(match[1]), text)
+        places = [
+            at for found in self._zone_starts.finditer(text) if _stops(text, at := found.start())
+        ]
+        pieces = []
+        done = place = 0
+        for run in _RUN.finditer(text):
+            begin, end = run.span()
+            zone = begin
+            while place < len(places) and places[place] < end:
+                zone = max(begin, places[place])
+                place += 1
+            # Everything before the last zone of the run is below it, however long it is.
+            pieces += [text[done:begin], _LABEL.sub(self._replaced, text[begin:zone])]
+            done = zone
+        return "".join([*pieces, text[done:]])
 
-    def _labels(self, labels: str) -> str:
-        """Replace labels, each with its full stop."""
-        return "".join(
-            f"{self.label(_octets(label)).decode()}." for label in re.findall(_LABEL, labels)
-        )
+    def _replaced(self, match: re.Match[str]) -> str:
+        """Replace a label in presentation form."""
+        return self.label(_octets(match[0])).decode()
 
     def holds(self, octets: bytes) -> bool:
         """Whether octets hold one of the zones, in wire form or as text."""
@@ -201,6 +214,14 @@ class PrivateNames:
             else:
                 columns.append(column)
         return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def _stops(text: str, at: int) -> bool:
+    """Whether the full stop before `at` ends a label: it is not escaped itself."""
+    before = at - 1
+    while before and text[before - 1] == "\\":
+        before -= 1
+    return (at - 1 - before) % 2 == 0
 
 
 def _octets(label: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from forensics.archive.layout import MANIFEST, migrated
 from forensics.archive.store import Store, is_url
 from forensics.archive.view import ROOT
 from forensics.errors import UsageError
+from forensics.jsontext import parsed
 
 _PLAIN: Final = "tables"
 
@@ -32,7 +32,7 @@ def tables_of(dataset: Path, *, transactions_only: bool = False) -> Path:
             it holds transactions alone.
     """
     try:
-        manifest = json.loads((dataset / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parsed((dataset / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         manifest = None
     tables = dataset / _state_of(manifest, str(dataset))
@@ -65,9 +65,11 @@ def opened(dataset: str) -> Iterator[Path]:
         return
     store = Store(dataset)
     try:
-        manifest = json.loads(store.read(MANIFEST))
+        manifest = parsed(store.read(MANIFEST))
     except FileNotFoundError:
         raise UsageError(f"{dataset}: no dataset; make one with: dns-forensics ingest") from None
+    except ValueError:
+        raise UsageError(f"{dataset}: its {MANIFEST} is damaged; ingest anew") from None
     with tempfile.TemporaryDirectory(prefix="dns-forensics-") as made:
         state = _state_of(manifest, dataset)
         for name in store.names(state):

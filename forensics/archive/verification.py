@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from forensics.archive.manifest import NAME
 from forensics.errors import UsageError
+from forensics.jsontext import parsed
 
 SAME: Final = "same"
 """The file has the octets that the manifest names."""
@@ -51,7 +51,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / NAME
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         why = (error.strerror or "error").lower()
         raise UsageError(f"{path}: {why}; name the folder that analyze or ingest wrote") from None

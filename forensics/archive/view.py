@@ -7,7 +7,6 @@ have changed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,8 @@ from forensics import limits
 from forensics.archive.frames import COLUMNS, Frames
 from forensics.archive.layout import INDEX, LONG
 from forensics.archive.store import Store
+from forensics.errors import UsageError
+from forensics.jsontext import parsed
 from forensics.vocabulary import SightingFlag
 
 ROOT: Final = "root.txt"
@@ -61,7 +62,7 @@ class View:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._held_frames: dict[int, Frames] = {}
-        self._parts = json.loads((folder / INDEX).read_text(encoding="ascii"))["parts"]
+        self._parts = _parts(folder)
         mark = folder / ROOT
         root = mark.read_text(encoding="utf-8") if mark.exists() else str(folder.parent.parent)
         self._store = Store(root)
@@ -285,11 +286,23 @@ def is_state(folder: Path) -> bool:
     return (folder / INDEX).is_file()
 
 
+def _parts(folder: Path) -> Any:
+    """The parts of a state.
+
+    Raises:
+        UsageError: its index is damaged.
+    """
+    try:
+        return parsed((folder / INDEX).read_bytes())["parts"]
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{folder / INDEX}: damaged; ingest the captures anew") from None
+
+
 def side_by_side(folder: Path) -> int:
     """Captures of a state that begin before an earlier one has ended; 0 of other folders."""
     if not is_state(folder):
         return 0
-    parts = json.loads((folder / INDEX).read_text(encoding="ascii"))["parts"]
+    parts = _parts(folder)
     spans = sorted(
         (one["first"], one["last"])
         for one in parts

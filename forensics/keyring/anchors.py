@@ -24,6 +24,9 @@ from forensics.limits import ANCHOR_FILE_OCTETS, SECOND
 TTL: Final = re.compile(r"\d+(?:[wdhms]\d+)*[wdhms]?", re.IGNORECASE)
 """Seconds, or as BIND writes them, `1d12h`; one way to match each, or digits take forever."""
 
+_FIELD: Final = 4096
+"""Letters of a name or of an element: 255 octets, each as an escape, have 1,020."""
+
 PIPE_PATIENCE: Final = 10.0
 """Seconds until a pipe into which nobody writes is given up: `<(...)` may fetch what it gives."""
 
@@ -182,6 +185,8 @@ def _zone(name: str) -> str:
     import dns.exception
     import dns.name
 
+    if len(name) > _FIELD:
+        raise ValueError(f"{name[:40]!r} and so on is no name: longer than {_FIELD} letters")
     try:
         return dns.name.from_text(name).canonicalize().to_text()
     except (dns.exception.DNSException, UnicodeError, ValueError) as error:
@@ -194,12 +199,10 @@ def _record(zone: str, words: list[str]) -> Anchor:
         raise ValueError(f"{zone.rstrip('.').upper()} is not read here: write names in full")
     if not zone:
         raise ValueError("no owner name")
-    rest = list(words)
-    while rest and (rest[0].upper() == "IN" or TTL.fullmatch(rest[0])):
-        rest = rest[1:]
-    if not rest:
-        raise ValueError("no record type")
-    return _anchor(zone, rest[0].upper(), rest[1:])
+    for at, word in enumerate(words):
+        if word.upper() != "IN" and not TTL.fullmatch(word):
+            return _anchor(zone, word.upper(), words[at + 1 :])
+    raise ValueError("no record type")
 
 
 def _number(word: str, most: int, what: str) -> int:
@@ -288,6 +291,8 @@ def _read_xml(path: str, text: str) -> list[Anchor]:
     def characters(data: str) -> None:
         if inside and inside[-1] in {"KeyTag", "Algorithm", "DigestType", "Digest", "Zone"}:
             state[inside[-1]] += data
+            if len(state[inside[-1]]) > _FIELD:
+                raise ValueError(f"{inside[-1]} is longer than {_FIELD} letters")
 
     def end(name: str) -> None:
         inside.pop()

@@ -328,7 +328,7 @@ def _bind_time(text: str) -> int:
         moment = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return ALWAYS
-    return int(moment.timestamp()) * SECOND
+    return _held(int(moment.timestamp()) * SECOND)
 
 
 def _iso_time(path: Path, line: int, text: str) -> int:
@@ -338,4 +338,9 @@ def _iso_time(path: Path, line: int, text: str) -> int:
         raise UsageError(f"--keys {path}:{line}: {text!r} is no time") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * SECOND + moment.microsecond * 1000
+    return _held(int(moment.timestamp()) * SECOND + moment.microsecond * 1000)
+
+
+def _held(time: int) -> int:
+    """Give the time as the tables can hold it: what they cannot was always, or will be for ever."""
+    return min(max(time, ALWAYS), FOREVER)

@@ -8,13 +8,13 @@ no fault, for two sites never see the same packet. Nothing is escaped yet.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
 from forensics.errors import UsageError
+from forensics.jsontext import parsed
 from forensics.report import words
 from forensics.report.account import Report, Row, duration, part, rows
 
@@ -52,8 +52,8 @@ def read_report(source: str | Path, option: str = "--baseline") -> tuple[dict[st
         why = (error.strerror or "error").lower()
         raise UsageError(f"{option} {path}: {why}; name a folder that analyze wrote") from None
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
+        found = parsed(content)
+    except ValueError:
         raise UsageError(f"{option} {path}: not a report (no JSON)") from None
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise UsageError(f"{option} {path}: not a report of schema {SCHEMA}")
@@ -95,16 +95,18 @@ def _paired(
     """Pair incidents of both reports, in the order of `here`; and what is left of each."""
     pairs: dict[int, Row] = {}
     left = list(there)
+    taken: set[int] = set()
     # With the reason first, so that one that changed takes nobody's like away.
     for fields in (("zone", "view", "reason"), ("zone", "view")):
-        waiting: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+        waiting: dict[tuple[Any, ...], deque[Row]] = defaultdict(deque)
         for row in sorted(left, key=_begun):
             waiting[tuple(str(row.get(field)) for field in fields)].append(row)
         for at, row in sorted(enumerate(here), key=lambda item: _begun(item[1])):
             like = waiting[tuple(str(row.get(field)) for field in fields)]
             if at not in pairs and like:
-                pairs[at] = like.pop(0)
-                left = [other for other in left if other is not pairs[at]]
+                pairs[at] = like.popleft()
+                taken.add(id(pairs[at]))
+        left = [other for other in left if id(other) not in taken]
     return (
         [(row, pairs[at]) for at, row in enumerate(here) if at in pairs],
         [row for at, row in enumerate(here) if at not in pairs],

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from time import process_time
+
 import dns.edns
 import dns.message
 import dns.name
@@ -54,6 +58,41 @@ def test_names_within_sentences_are_found() -> None:
 @pytest.mark.parametrize("text", ["\\000" * 16_000, "a" * 64_000, "a." * 32_000, "\\." * 32_000])
 def test_hostile_text_is_no_labour(text: str) -> None:
     assert len(NAMES.text(f"{text} x.lan {text}")) == 2 * len(text) + 7
+
+
+@pytest.mark.parametrize(
+    "below",
+    [("a" * 63 + ".") * 3_000, ("\\097" * 63 + ".") * 800, "a." * 100_000, "b" * 200_000 + "."],
+)
+def test_hostile_text_before_a_zone_is_no_labour_and_goes(below: str) -> None:
+    """Ten seconds are a hang, not a timing: with the square of the length these took minutes."""
+    began = process_time()
+    now = NAMES.text(f"{below}lan and {below} lan")
+    assert process_time() - began < 10
+    assert now.endswith(f"lan and {below} lan")
+    hidden = now[: -len(f"lan and {below} lan")]
+    assert "aaaa" not in hidden
+    assert "bbbb" not in hidden
+    assert hidden.count(".") == below.count(".")
+
+
+@given(st.text("ab.\\1,*-", max_size=12), st.sampled_from(["lan", "LAN.", "lan.x", "lann"]))
+def test_text_before_a_zone_is_read_label_by_label(before: str, zone: str) -> None:
+    """Against a walk over the letters, one by one, from the zone to the left."""
+    is_below = zone.lower().rstrip(".") == "lan"
+    units = re.findall(r"\\\d{3}|\\\D|\\|[^\\]", before)
+    at = len(units)
+    while at and units[at - 1] not in {",", "\\"}:
+        at -= 1
+    kept, labels = "".join(units[:at]), units[at:]
+    told = before
+    if is_below and labels and labels[-1] == ".":
+        told = kept + "".join(
+            "." if stop else NAMES.text("".join(group) + ".lan")[:-4]
+            for stop, group in itertools.groupby(labels, lambda unit: unit == ".")
+            for group in ([list(group)] if not stop else [[one] for one in group])
+        )
+    assert NAMES.text(before + zone) == told + zone
 
 
 def _message() -> dns.message.Message:

@@ -127,6 +127,32 @@ def test_csv_holds_the_rows_of_the_tables_and_no_formula(plain) -> None:
                 assert not re.match(r"[=+@\t\r]|-(?![\d.]+$)", cell or ""), (name, cell)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("verify", "{folder}"),
+        ("report", "{folder}", "--out", "{folder}/out"),
+        ("extract", "{folder}", "--incident", "x", "-o", "{folder}/x.pcapng"),
+        ("compare", "{folder}", "{folder}"),
+    ],
+)
+def test_folders_of_nested_json_are_refused_in_a_sentence(tmp_path: Path, words) -> None:
+    for name in ("manifest.json", "report.json"):
+        (tmp_path / name).write_text("[" * 100_000)
+    told = command(*(word.format(folder=tmp_path) for word in words))
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr
+    assert str(tmp_path) in told.stderr.replace("\n", "")
+
+
+@pytest.mark.parametrize("time", ["9999-12-31", "1600-01-01", "0001-01-01", ":00.1" * 20_000])
+def test_times_that_no_capture_has_are_refused_in_a_sentence(time: str) -> None:
+    told = command("explain", OUTAGE / "capture.pcap.zst", "a.", "A", "--at", time)
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr
+    assert "--at" in told.stderr
+
+
 def test_verify_accepts_both_and_names_what_was_touched(plain, hidden) -> None:
     for out, _ in (plain, hidden):
         assert command("verify", out).returncode == 0

@@ -6,6 +6,7 @@ import base64
 import os
 import threading
 from pathlib import Path
+from time import process_time
 
 import dns.dnssec
 import dns.rdata
@@ -170,6 +171,24 @@ def test_a_long_row_of_digits_is_refused_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, f". 3600 {'1' * 50_000}z")
     with pytest.raises(UsageError, match="neither DS nor DNSKEY"):
         anchors.read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (". " + "IN " * 500_000, "no record type"),
+        (". " + "3600 " * 500_000, "no record type"),
+        ("a." * 200_000 + " DS 1 8 2 00", "longer than"),
+        ("<TrustAnchor><Digest>" + "a\n" * 1_000_000 + "</Digest></TrustAnchor>", "longer than"),
+    ],
+)
+def test_a_long_file_is_refused_at_once(tmp_path: Path, text: str, why: str) -> None:
+    """Ten seconds are a hang, not a timing: these took minutes."""
+    path = write(tmp_path, text)
+    began = process_time()
+    with pytest.raises(UsageError, match=why):
+        anchors.read(path)
+    assert process_time() - began < 10
 
 
 @given(st.text(max_size=200))

@@ -56,6 +56,26 @@ def test_a_list_with_times(tmp_path) -> None:
     assert all(row["place"] is None for row in found)
 
 
+@pytest.mark.parametrize(
+    ("said", "first", "last"),
+    [
+        ("first=1600-01-01 last=9999-12-31", None, None),
+        ("first=2026-05-02 last=2300-01-01", 2026, None),
+        ("first=0001-01-01 last=2026-05-02", None, 2026),
+    ],
+)
+def test_times_that_no_table_holds_are_always_and_for_ever(tmp_path, said, first, last) -> None:
+    (row,) = records(tmp_path, f"de. IN DS {DS} ; {said}\n")
+    years = [None if row[end] is None else row[end].year for end in ("first", "last")]
+    assert years == [first, last]
+
+
+def test_keygens_times_that_no_table_holds_are_always_and_for_ever(tmp_path) -> None:
+    said = "; Publish: 00010101000000 (x)\n; Delete: 99991231235959 (x)\n"
+    (row,) = records(tmp_path, f"{said}de. IN DNSKEY {KEY}\n")
+    assert (row["first"], row["last"]) == (None, None)
+
+
 def test_a_zone_file_with_all_its_habits(tmp_path) -> None:
     found = records(
         tmp_path,

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import jsonschema
@@ -13,7 +14,7 @@ import pytest
 import report_sample as samples
 
 from forensics.errors import UsageError
-from forensics.report.comparison import compare, read_report, render_comparison
+from forensics.report.comparison import _paired, compare, read_report, render_comparison
 from forensics.report.html import render_html
 from forensics.report.json import SCHEMA, text_of
 from forensics.report.markdown import render_markdown
@@ -42,6 +43,21 @@ def test_a_report_differs_from_itself_in_nothing() -> None:
     assert told["new"] == told["gone"] == []
     assert len(told["both"]) == len(samples.many()["incidents"])
     assert [row["differences"] for row in told["both"]] == [[]] * len(told["both"])
+
+
+def test_many_alike_are_paired_in_order_without_labour() -> None:
+    """Ten seconds are a hang, not a timing: with the square of their number these took minutes."""
+    report = samples.sample(1)
+    one = report["incidents"][0]
+    report["incidents"] = [copy.copy(one) | {"id": str(number)} for number in range(20_000)]
+    began = process_time()
+    pairs, new, gone = _paired(report["incidents"], report["incidents"][:-1])
+    assert process_time() - began < 10
+    assert [(here["id"], there["id"]) for here, there in pairs] == [
+        (str(number), str(number)) for number in range(19_999)
+    ]
+    assert [row["id"] for row in new] == ["19999"]
+    assert gone == []
 
 
 def test_new_gone_and_changed_are_told_apart() -> None:

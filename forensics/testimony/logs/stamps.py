@@ -7,10 +7,11 @@ names, and one without a year gets the year that lies nearest to the capture.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
 from forensics import limits
+from forensics.knowledge import FOREVER
 
 _EPOCH: Final = re.compile(r"\[?(\d{9,10})(?:\.(\d{1,9}))?\]? ")
 _ISO: Final = re.compile(
@@ -56,8 +57,8 @@ class Stamps:
                     return time, line[match.end() :].lstrip()
         return None, line
 
-    def _epoch(self, match: re.Match[str]) -> int:
-        return int(match[1]) * limits.SECOND + _fraction(match[2])
+    def _epoch(self, match: re.Match[str]) -> int | None:
+        return _held(int(match[1]) * limits.SECOND + _fraction(match[2]))
 
     def _iso(self, match: re.Match[str]) -> int | None:
         numbers = [int(match[at]) for at in range(1, 7)]
@@ -66,7 +67,11 @@ class Stamps:
         if offset == "Z":
             zone = UTC
         elif offset:
-            zone = datetime.strptime(offset.replace(":", ""), "%z").tzinfo or UTC
+            hours, minutes = int(offset[1:3]), int(offset[-2:])
+            if hours > 23 or minutes > 59:
+                return None
+            away = timedelta(hours=hours, minutes=minutes)
+            zone = timezone(-away if offset[0] == "-" else away)
         return _joined(numbers, _fraction(match[7]), zone)
 
     def _bind(self, match: re.Match[str]) -> int | None:
@@ -100,6 +105,12 @@ def _joined(numbers: list[int], fraction: int, zone: tzinfo) -> int | None:
     year, month, day, hour, minute, second = numbers
     try:
         when = datetime(year, month, day, hour, minute, second, tzinfo=zone)
-        return int(when.timestamp()) * limits.SECOND + fraction
+        time = int(when.timestamp()) * limits.SECOND + fraction
     except (ValueError, OverflowError, OSError):
         return None
+    return _held(time)
+
+
+def _held(time: int) -> int | None:
+    """Give the time if the tables can hold it: they begin in 1677 and end in 2262."""
+    return time if abs(time) < FOREVER else None
