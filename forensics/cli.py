@@ -11,6 +11,7 @@ import gc
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -545,9 +546,9 @@ def main() -> None:
     atexit.register(gc.freeze)
     if len(sys.argv) > 1 and not {"-h", "--help", "--version"} & set(sys.argv):
         leave_out_pandas()
-    stop_on_signals()
+    stopped = stop_on_signals()
     try:
-        app(standalone_mode=True)
+        _run(stopped)
     except UsageError as error:
         complain(str(error))
         sys.exit(EXIT_USAGE)
@@ -561,6 +562,20 @@ def main() -> None:
         # Whoever read our output has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _run(stopped: Callable[[], int]) -> None:
+    """Run the command; an error after a signal is that signal's doing.
+
+    A callback of a C library drops the exception that ends the run, and fails its caller instead:
+    so does numba's compiler.
+    """
+    try:
+        app(standalone_mode=True)
+    except Exception:
+        if stopped():
+            sys.exit(128 + stopped())
+        raise
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -112,8 +113,10 @@ def bar(quiet: bool) -> AbstractContextManager[Progress | None]:
     return _Bar()
 
 
-def stop_on_signals() -> None:
+def stop_on_signals() -> Callable[[], int]:
     """End on Ctrl-C, SIGTERM and SIGHUP by unwinding, so that half an output folder goes away.
+
+    Returns what gives the number of the signal that came first, or 0.
 
     The exit status is 128 and the signal's number, as a shell gives it. Python drops an exception
     that is raised while an object is taken down, so a signal that is not obeyed within
@@ -137,7 +140,12 @@ def stop_on_signals() -> None:
         time.sleep(PATIENCE)
         _end(128 + number)
 
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        if "signal" not in asked or what.exc_type is not SystemExit:
+            sys.__unraisablehook__(what)
+
     asked: dict[str, int] = {}
+    sys.unraisablehook = dropped
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM"):
         signal.signal(getattr(signal, name), stop)
     # The interpreter takes its handlers away as it ends, and an alarm would kill it then.
@@ -146,6 +154,7 @@ def stop_on_signals() -> None:
     os.set_blocking(teller, False)
     signal.set_wakeup_fd(teller, warn_on_full_buffer=False)
     threading.Thread(target=insist, name="signals", daemon=True).start()
+    return lambda: asked.get("signal", 0)
 
 
 def _end(status: int) -> None:

@@ -285,6 +285,39 @@ def test_a_process_that_cannot_unwind_ends_all_the_same_and_leaves_nothing(numbe
     assert not list((tmp_path / "out").iterdir())
 
 
+DROPPING = """
+import ctypes, os, signal, sys
+from forensics import cli
+def app(**_):
+    @ctypes.CFUNCTYPE(None)
+    def called():
+        if sys.argv[1] != "0":
+            os.kill(os.getpid(), int(sys.argv[1]))
+    called()
+    raise RuntimeError("what the callback was to give is missing")
+cli.app = app
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_a_c_library_swallows_still_ends_the_run_as_one(number) -> None:
+    """numba's compiler calls Python back from C, where no exception comes out of."""
+    ended = subprocess.run(
+        [sys.executable, "-c", DROPPING, str(int(number))],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (128 + number, "")
+
+
+def test_an_error_without_a_signal_is_told() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", DROPPING, "0"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "what the callback was to give is missing" in ended.stderr
+
+
 def test_ctrl_c_while_kernels_are_compiled_ends_the_run(tmp_path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "forensics.cli", "analyze", CAPTURE, "--out", tmp_path / "out"],
