@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,41 +21,45 @@ Who = tuple[str, str]
 
 @dataclass(slots=True)
 class Healing:
-    """The last failure of each resolver since an incident began, and the first answer behind it."""
+    """The last failure of each resolver since an incident began, and the first answer behind it.
+
+    All failures are noted before the first answer is: rows come in any order.
+    """
 
     failed: dict[Who, Moment] = field(default_factory=dict)
     answered: dict[Who, Moment] = field(default_factory=dict)
 
-    def note(self, rows: Lookups, chosen: NDArray[np.bool_]) -> None:
+    def note_failures(self, rows: Lookups, chosen: NDArray[np.bool_]) -> None:
         """Take in a batch: bool (N), the clients' lookups of the zone since it began."""
-        at = np.flatnonzero(chosen & rows.response & ~rows.again & ~rows.cd)
-        if not len(at):
-            return
-        at = at[np.lexsort((rows.where[at], rows.instant[at]))]
-        who = np.stack([rows.server.codes[at], rows.identity.codes[at]])
-        found, inverse = np.unique(who, axis=1, return_inverse=True)
-        for number, (server, identity) in enumerate(found.T.tolist()):
-            mine = at[inverse.reshape(-1) == number]
-            address = rows.server.values[server].as_py() if server >= 0 else "?"
-            key = (address, "" if identity < 0 else rows.identity.values[identity].as_py())
-            self._note_one(key, rows, mine)
-
-    def _note_one(self, key: Who, rows: Lookups, at: NDArray[np.int64]) -> None:
-        """Take in the rows of one resolver, in order of time."""
-        failed = at[rows.rcode[at] == vocabulary.SERVFAIL]
-        if len(failed):
-            moment = _moment(rows, int(failed[-1]))
+        for key, at in _by_resolver(rows, chosen & (rows.rcode == vocabulary.SERVFAIL)):
+            moment = _moment(rows, int(at[-1]))
             self.failed[key] = max(self.failed.get(key, moment), moment)
-        last = self.failed.get(key)
-        if last is None:
-            return
-        if key in self.answered and self.answered[key] < last:
-            del self.answered[key]
-        good = (rows.rcode[at] == 0) | (rows.rcode[at] == vocabulary.NXDOMAIN)
-        after = at[good & (rows.instant[at] > last.time)]
-        if len(after):
-            moment = _moment(rows, int(after[0]))
-            self.answered[key] = min(self.answered.get(key, moment), moment)
+
+    def note_answers(self, rows: Lookups, chosen: NDArray[np.bool_]) -> None:
+        """Take in the same batch once more, when the failures of all are known."""
+        good = (rows.rcode == 0) | (rows.rcode == vocabulary.NXDOMAIN)
+        for key, at in _by_resolver(rows, chosen & good):
+            last = self.failed.get(key)
+            after = at[:0] if last is None else at[rows.instant[at] > last.time]
+            if len(after):
+                moment = _moment(rows, int(after[0]))
+                self.answered[key] = min(self.answered.get(key, moment), moment)
+
+
+def _by_resolver(
+    rows: Lookups, chosen: NDArray[np.bool_]
+) -> Iterator[tuple[Who, NDArray[np.int64]]]:
+    """Give each resolver's responses among the chosen rows, in order of time."""
+    at = np.flatnonzero(chosen & rows.response & ~rows.again & ~rows.cd)
+    if not len(at):
+        return
+    at = at[np.lexsort((rows.where[at], rows.instant[at]))]
+    who = np.stack([rows.server.codes[at], rows.identity.codes[at]])
+    found, inverse = np.unique(who, axis=1, return_inverse=True)
+    for number, (server, identity) in enumerate(found.T.tolist()):
+        address = rows.server.values[server].as_py() if server >= 0 else "?"
+        name = "" if identity < 0 else rows.identity.values[identity].as_py()
+        yield (address, name), at[inverse.reshape(-1) == number]
 
 
 def _moment(rows: Lookups, at: int) -> Moment:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from forensics import vocabulary
 from forensics.timeline import lookups, mitigation, quote, registrable, triage
 from forensics.timeline.columns import Coded
+from forensics.timeline.foresight import Foresight
 from forensics.timeline.healing import Healing
 from forensics.timeline.lineage import ZoneFinder, child_label, parent
-from forensics.timeline.lingering import Lingering
 from forensics.timeline.lookups import Lookups
 from forensics.timeline.mitigation import Trust
 from forensics.timeline.moments import Moment
@@ -196,24 +196,25 @@ class Notebook(Protocol):
 def walk(
     batches: Iterator[Any],
     windows: Sequence[Window],
+    foreseen: Sequence[Foresight],
     signed: Iterable[str],
     origin: int,
     width: int,
     over: Notebook | None = None,
-    lingering: Sequence[Lingering] = (),
 ) -> Traffic:
     """Walk over the transactions once.
 
     Args:
         batches: of schemas.TRANSACTIONS.
         windows: of the incidents, in their order.
+        foreseen: of the same, from a walk before.
         signed: names of the zones known to be signed.
         origin: start of the bins of the series, ns.
         width: of a bin, ns.
         over: is told what is counted, batch by batch.
-        lingering: of the incidents, in their order: what resolvers remember of them.
     """
-    traffic = Traffic([Impact() for _ in windows], (triage.empty(), triage.empty()))
+    impacts = [Impact(healing=one.healing) for one in foreseen]
+    traffic = Traffic(impacts, (triage.empty(), triage.empty()))
     finder = ZoneFinder(window.zone for window in windows)
     known = frozenset(signed)
     chains = [frozenset(finder.chain(number)) for number in range(len(finder.zones))]
@@ -231,13 +232,12 @@ def walk(
             below = np.array([*(number in chain for chain in chains), False], dtype=bool)
             inside = below[zone] & (rows.instant >= window.begin) & (rows.instant <= window.end)
             broken |= inside
-            if lingering:
-                broken |= lingering[order].late(rows, below[zone])
+            broken |= foreseen[order].lingering.late(rows, below[zone])
             # Caches go on refusing for a while after the repair: that is still its doing.
             touched |= below[zone] & (rows.instant >= window.begin)
             impact.rates.note(rows, below[zone], window.begin, window.end)
             begun = below[zone] & rows.client_side & (rows.instant >= window.begin)
-            impact.healing.note(rows, begun)
+            impact.healing.note_answers(rows, begun)
             impact.upstream.note(rows, inside, window.servers)
             at = np.flatnonzero(inside & rows.client_side)
             hurt = _hurt(impact, rows, at, window.zone, known, batch)

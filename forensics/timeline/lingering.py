@@ -9,17 +9,13 @@ nor an unanswered query of its own to the zone's servers names another cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forensics import limits, vocabulary
-from forensics.timeline import lookups
-from forensics.timeline.lineage import ZoneFinder
-from forensics.timeline.moments import FAR
 
 if TYPE_CHECKING:
     from forensics.timeline.columns import Coded
@@ -66,31 +62,6 @@ class Lingering:
     def _behind(self, rows: Lookups, below: NDArray[np.bool_]) -> NDArray[np.bool_]:
         end = self.window.end
         return below & (rows.instant > end) & (rows.instant <= end + REMEMBERED)
-
-
-def watch(batches: Iterator[Any], windows: Sequence[Window]) -> list[Lingering]:
-    """Walk over the transactions for those incidents that ended; one a window, in their order.
-
-    Args:
-        batches: of schemas.TRANSACTIONS.
-        windows: of the incidents.
-    """
-    found = [Lingering(window) for window in windows]
-    ended = [one for one in found if one.window.end < FAR]
-    if not ended:
-        return found
-    finder = ZoneFinder(one.window.zone for one in ended)
-    chains = [frozenset(finder.chain(number)) for number in range(len(finder.zones))]
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        rows = lookups.read(batch)
-        zone = lookups.zone_numbers(finder, rows.name)
-        for one in ended:
-            number = finder.number(one.window.zone)
-            below = np.array([*(number in chain for chain in chains), False], dtype=bool)
-            one.note(rows, below[zone])
-    return found
 
 
 def _texts(column: Coded, chosen: NDArray[np.bool_]) -> set[str]:

@@ -14,9 +14,9 @@ from forensics.timeline import (
     ending,
     events,
     findings,
+    foresight,
     impact,
     lagging,
-    lingering,
     rollover,
     series,
     steps,
@@ -107,11 +107,11 @@ def tell(evidence: Evidence) -> Story:
     traffic = impact.walk(
         clock_steps.watched(evidence.transactions()),
         windows,
+        foresight.look_ahead(evidence.transactions(), windows),
         _signed_zones(evidence, catalog),
         origin,
         width,
         over,
-        lingering.watch(evidence.transactions(), windows),
     )
     paths = dict(
         zip(*(evidence.captures[name].to_pylist() for name in ("capture", "path")), strict=True)

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from timeline_scene import DNSKEY, KSK, NSEC3, RESOLVER, SOA, ZSK, A, Scene, ns, outage
 
@@ -36,6 +36,7 @@ def busy() -> Scene:
 
 @SLOW
 @given(seed=st.integers(0, 2**32), cut=st.integers(1, 200))
+@example(seed=22_545_408, cut=1)  # a resolver's first answer is read before its last failure
 def test_order_of_rows_and_cut_of_batches_change_nothing(busy, seed, cut) -> None:
     plain = dataclasses.asdict(tell(busy.evidence()))
     assert dataclasses.asdict(tell(busy.evidence(seed=seed, cut=cut))) == plain
