@@ -32,6 +32,9 @@ _HEADROOM: Final = 2 * limits.RECORD_OCTETS
 _TAILROOM: Final = limits.TAIL_OCTETS
 """Room behind each block for what is put together of its pieces."""
 
+_HASHED_AT_ONCE: Final = 2**15
+"""Fewer octets are hashed sooner than they are handed to another thread."""
+
 _RAW_OCTETS: Final = 2**16
 """Stored octets given to a decompressor at once."""
 
@@ -96,9 +99,9 @@ class _Source(Protocol):
 
 
 class _Stored:
-    """The file as stored: every octet that is read is hashed once, in order, on its own thread.
+    """The file as stored: every octet that is read is hashed once, in order.
 
-    Unless the digest is known already: `hashed` is False.
+    Long blocks on a thread of their own. Unless the digest is known already: `hashed` is False.
     """
 
     def __init__(self, raw: io.FileIO, *, hashed: bool = True) -> None:
@@ -129,13 +132,16 @@ class _Stored:
         if count and self._hashed:
             # Waiting for the block before bounds what is in flight to two blocks.
             self._wait()
-            self._pending = self._pool.submit(self._digest.update, target[:count])
+            if count < _HASHED_AT_ONCE:
+                self._digest.update(target[:count])
+            else:
+                self._pending = self._pool.submit(self._digest.update, target[:count])
         return count
 
     def finish(self) -> str:
         """Read what is left, close the file, and return the digest in hex."""
-        rest = bytearray(2**20)
-        while self.fill(memoryview(rest)):
+        rest = np.empty(2**20, np.uint8)
+        while self.fill(memoryview(rest.data)):
             self._wait()
         self._wait()
         self.close()
@@ -416,9 +422,10 @@ class Stream:
     def _take(self) -> tuple[NDArray[np.uint8], int]:
         """The next block; the one after it is begun in the background."""
         if self._pending is None:
-            self._pending = self._pool.submit(_fill, self._source, self._block)
-        block, count = self._pending.result()
-        self._pending = None
+            block, count = _fill(self._source, self._block)
+        else:
+            block, count = self._pending.result()
+            self._pending = None
         if count == self._block:
             self._pending = self._pool.submit(_fill, self._source, self._block)
         return block, count

@@ -35,9 +35,10 @@ _DEEP: Final = int(Reason.TUNNEL_DEPTH)
 
 def port_map(ports: frozenset[int]) -> NDArray[np.uint8]:
     """Make the bitmap of ports that always carry DNS; port 53 is one of them anyway."""
-    bits = np.zeros(65536, dtype=np.bool_)
-    bits[[53, *sorted(ports)]] = True
-    return np.packbits(bits, bitorder="little")
+    bits = np.zeros(65536 // 8, np.uint8)
+    for port in {53} | ports:
+        bits[port >> 3] |= 1 << (port & 7)
+    return bits
 
 
 @lean_kernel

@@ -469,7 +469,7 @@ class Dissector:
         facts.carriers += count
         if number:
             self._links[STRIPPED] = 0
-            facts.saw_link_types(np.flatnonzero(self._links).tolist())
+            facts.saw_link_types(np.flatnonzero(self._links.view(np.bool_)).tolist())
         self._count_losses(tally, base, packets, first_frame)
         same = self._same_for_all(count)
         block = MessageBlock(

@@ -186,6 +186,8 @@ def _note_present(fates: NDArray[np.int64], facts: CaptureFacts) -> None:
 def _note_elsewhere(out: Outcome, facts: dict[int, CaptureFacts]) -> None:
     """Count the fates of packets of earlier captures."""
     cases = out.elsewhere[: int(out.state[columns.ELSEWHERE])]
+    if not len(cases):
+        return
     keys = cases[:, columns.FILE] * FATES + cases[:, columns.FATE]
     for key in np.unique(keys).tolist():
         capture, fate = divmod(key, FATES)

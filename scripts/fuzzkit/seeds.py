@@ -82,8 +82,13 @@ def pcapng() -> list[bytes]:
     ]
 
 
+TLS_PACKETS = 16
+"""Packets of a seed of `tls`: the handshake, and some messages. Damage to more sealed octets would
+tell little."""
+
+
 def tls() -> list[bytes]:
-    """Connections of DNS over TLS, each as a pcapng that brings its secrets."""
+    """Connections of DNS over TLS, their beginnings, each as a pcapng that brings its secrets."""
 
     def block(kind: int, body: bytes) -> bytes:
         body += bytes(-len(body) % 4)
@@ -95,8 +100,7 @@ def tls() -> list[bytes]:
         content, keys = path.read_bytes(), path.with_suffix(".keys").read_bytes()
         head = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
         head += block(1, struct.pack("<HHI", 1, 0, 0))
-        head += block(10, struct.pack("<II", 0x544C534B, len(keys)) + keys)
-        connections: dict[frozenset[bytes], bytes] = {}
+        connections: dict[frozenset[bytes], list[bytes]] = {}
         at = 24
         while at + 16 <= len(content):
             seconds, rest, size, _ = struct.unpack_from("<IIII", content, at)
@@ -105,10 +109,21 @@ def tls() -> list[bytes]:
             fields = struct.pack("<IIIII", 0, ticks >> 32, ticks & 0xFFFFFFFF, size, size)
             # The ports of TCP behind Ethernet and IPv4.
             ends = frozenset((octets[34:36], octets[36:38]))
-            connections[ends] = connections.get(ends, b"") + block(6, fields + octets)
+            connections.setdefault(ends, []).append(block(6, fields + octets))
             at += 16 + size
-        made += [head + packets for packets in connections.values()]
+        lines = keys.splitlines(keepends=True)
+        for packets in connections.values():
+            content = b"".join(packets[:TLS_PACKETS])
+            # A line: label, client random, secret.
+            own = b"".join(line for line in lines if _random_of(line) in content)
+            made.append(head + block(10, struct.pack("<II", 0x544C534B, len(own)) + own) + content)
     return [one for one in made if len(one) < 2**15]
+
+
+def _random_of(line: bytes) -> bytes:
+    """The client's random that a line of a log of secrets names."""
+    words = line.split()
+    return bytes.fromhex(words[1].decode()) if len(words) == 3 else b"no line of secrets"
 
 
 def dnstap() -> list[bytes]:
