@@ -26,10 +26,6 @@ WARMING = 200
 MEMORY = 6 << 30
 """Octets of data that the process may hold: what grows without bound ends in MemoryError."""
 
-FRESH_PAGES = {"MALLOC_MMAP_THRESHOLD_": "131072", "NUMPY_MADVISE_HUGEPAGE": "0"}
-"""Environment: large arrays are pages of their own. Each input makes the tables of a whole run and
-uses a little of them, so to clear what the one before left takes longer than the rest."""
-
 SAVED = Path("out/fuzz")
 """Where inputs go that broke something."""
 
@@ -93,8 +89,7 @@ def _guided(options: argparse.Namespace, words: Sequence[str]) -> int:
 def _checked(arguments: Sequence[str] | None) -> int:
     """Run again with bounds checks, in an empty cache: a warm one would void them in silence."""
     with tempfile.TemporaryDirectory(prefix="dns-forensics-fuzz-") as cache:
-        own = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": cache}
-        environment = {**os.environ, **FRESH_PAGES, **own}
+        environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": cache}
         script = Path(__file__).resolve().parent.parent / "fuzz"
         words = sys.argv[1:] if arguments is None else list(arguments)
         return subprocess.run(
