@@ -72,6 +72,9 @@ _PATIENCE: Final = limits.STREAM_TIMEOUT
 _SKEW: Final = limits.SKEW_TIMEOUT
 _FRAGMENT_TIMEOUT: Final = limits.FRAGMENT_TIMEOUT
 _NEVER: Final = 2**62
+_LATEST: Final = 2**63 - 1
+_EARLIEST: Final = -(2**63)
+"""No packet is later or earlier, whatever a capture says of its time."""
 _PAGES: Final = 256
 """Pages that one step may take: the longest segment, and two pages' edges."""
 _RECORDS: Final = 2 * limits.TCP_STREAM_RECORDS
@@ -81,14 +84,14 @@ _RECORDS: Final = 2 * limits.TCP_STREAM_RECORDS
 def _deadline(held: Any, ring: int, patience: int) -> int:
     """When the first entry of a waiting list has waited enough."""
     row = held.table[ring, BEHIND]
-    return held.table[row, SINCE] + patience if row != ring else _NEVER
+    return held.table[row, SINCE] + patience if row != ring else _LATEST
 
 
 @lean_kernel
 def _floor(held: Any, ring: int) -> int:
     """The time before which the clock has been set back since the first entry began to wait."""
     row = held.table[ring, BEHIND]
-    return held.table[row, SINCE] - _BACK if row != ring else -_NEVER
+    return held.table[row, SINCE] - _BACK if row != ring else _EARLIEST
 
 
 @lean_kernel

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from tcp_files import RST, SYN, Way, framed, packet4, segment
 
 from forensics import limits
+from forensics.capture.assemble import _is_due
+from forensics.capture.held import HASTY, PATIENT, streams_room
 from forensics.capture.readers import open_capture
 from forensics.capture.reassembly import Reassembly
+from forensics.report.pcapng import Packet, render_pcapng
 from forensics.vocabulary import MessageFlag
 
 MS = 10**6
@@ -39,6 +42,28 @@ def of(tmp_path, packets, gap=MS, block=limits.BLOCK_OCTETS, **options):
     facts, rows = read(path, block, ports)
     assert all(row.transport == 1 for row in rows)
     return facts, rows
+
+
+@pytest.mark.parametrize("now", [2**62 + 1, 2**63 - 1, -(2**62) - 1, -(2**63)])
+@pytest.mark.parametrize("ring", [HASTY, PATIENT])
+def test_nothing_is_due_where_nothing_waits(ring, now) -> None:
+    assert not _is_due(streams_room(), ring, limits.STREAM_TIMEOUT, now)
+
+
+@pytest.mark.parametrize("block", [limits.BLOCK_OCTETS, 64])
+def test_a_packet_of_any_time_ends_the_wait(tmp_path, block) -> None:
+    """Found by fuzzing: behind 2116 an entry that is none was let go of, without end."""
+    server = Way(77, server=True)
+    packets = [server.syn(), server.send(framed(R)), server.send(framed(R)), server.send(framed(R))]
+    del packets[2]
+    times = [T0, T0 + 1, T0 + 2, 2**62 + 10**18]
+    packets.append(server.send(b""))
+    path = tmp_path / "far.pcapng"
+    timed = [Packet(*pair, len(pair[2]), "") for pair in zip(times, [101] * 4, packets, strict=True)]
+    path.write_bytes(render_pcapng(timed, "test"))
+    facts, rows = read(path, block)
+    assert [row.octets for row in rows] == [R, R]
+    check_ledger(facts)
 
 
 @pytest.mark.parametrize("six", [False, True])
