@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fuzzkit import guided
 from fuzzkit.mutation import damaged
@@ -19,6 +21,9 @@ from fuzzkit.targets import TARGETS, Target
 
 SECONDS_EACH = 10
 """Longest that one input may take."""
+
+HUNG = 300
+"""Seconds after which an input has hung where no signal is heard: inside a kernel."""
 
 WARMING = 200
 """Inputs that are run without a clock first: each kernel is compiled when it is first needed."""
@@ -132,11 +137,14 @@ def _fuzz(target: Target, options: argparse.Namespace) -> int:
             return _told(target, data, 0)
     began = time.monotonic()
     done = 0
+    at_hand: dict[str, Any] = {"data": b"", "since": began}
+    threading.Thread(target=_watch, args=(target, at_hand), daemon=True).start()
     while (not executions or done < executions) and (
         not options.seconds or time.monotonic() - began < options.seconds
     ):
         data = damaged(dice, seeds)
         state = dice.getstate()
+        at_hand.update(data=data, since=time.monotonic())
         try:
             try:
                 _timed(target, data, dice)
@@ -145,12 +153,26 @@ def _fuzz(target: Target, options: argparse.Namespace) -> int:
                 dice.setstate(state)
                 _timed(target, data, dice)
         except Exception:  # noqa: BLE001  whatever it is, it is a finding
+            at_hand.update(since=None)
             return _told(target, data, done)
         done += 1
+    at_hand.update(since=None)
     took = time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(f"{target.name}: {done:,} inputs in {took:.1f} s, peak {peak} MiB, nothing broke")
     return 0
+
+
+def _watch(target: Target, at_hand: dict[str, Any]) -> None:
+    """End the process where an input takes `HUNG` seconds: a kernel hears no alarm."""
+    while at_hand["since"] is not None:
+        time.sleep(1)
+        since = at_hand["since"]
+        if since is not None and time.monotonic() - since > HUNG:
+            path = _kept(target, at_hand["data"])
+            print(f"{target.name}: an input hangs in a kernel; kept as {path}", file=sys.stderr)
+            sys.stderr.flush()
+            os._exit(1)
 
 
 def _timed(target: Target, data: bytes, dice: random.Random) -> None:
@@ -164,11 +186,16 @@ def _timed(target: Target, data: bytes, dice: random.Random) -> None:
 
 def _told(target: Target, data: bytes, done: int) -> int:
     """Keep the input that broke something, and say what it was."""
+    path = _kept(target, data)
+    traceback.print_exc()
+    print(f"{target.name}: input {done:,} broke it; kept as {path}", file=sys.stderr)
+    return 1
+
+
+def _kept(target: Target, data: bytes) -> Path:
     import hashlib
 
     SAVED.mkdir(parents=True, exist_ok=True)
     path = SAVED / f"{target.name}-{hashlib.sha256(data).hexdigest()[:12]}"
     path.write_bytes(data)
-    traceback.print_exc()
-    print(f"{target.name}: input {done:,} broke it; kept as {path}", file=sys.stderr)
-    return 1
+    return path

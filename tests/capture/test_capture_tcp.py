@@ -59,7 +59,9 @@ def test_a_packet_of_any_time_ends_the_wait(tmp_path, block) -> None:
     times = [T0, T0 + 1, T0 + 2, 2**62 + 10**18]
     packets.append(server.send(b""))
     path = tmp_path / "far.pcapng"
-    timed = [Packet(*pair, len(pair[2]), "") for pair in zip(times, [101] * 4, packets, strict=True)]
+    timed = [
+        Packet(time, 101, one, len(one), "") for time, one in zip(times, packets, strict=True)
+    ]
     path.write_bytes(render_pcapng(timed, "test"))
     facts, rows = read(path, block)
     assert [row.octets for row in rows] == [R, R]
